@@ -1,0 +1,1 @@
+"""One backup on disk: its header, its payload stream and its manifest."""

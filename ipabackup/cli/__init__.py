@@ -1,0 +1,1 @@
+"""Front ends: words into options, results into text."""

@@ -1,0 +1,1 @@
+"""389 Directory Server: connection, instances, offline tools and LDIF."""

@@ -1,0 +1,1 @@
+"""The operating system, one adapter a concern."""
