@@ -1,0 +1,123 @@
+"""The one way in which the product starts other programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ipabackup.errors import IpaBackupError
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds a program may take unless the caller knows better.  Nothing waits without a limit."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that has ended: what was run, its exit status, and what it printed (decoded, bad bytes
+    escaped).
+    """
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """True when the exit status is 0."""
+        return self.status == 0
+
+    @property
+    def said(self) -> str:
+        """The last words of the program, for a message: its standard error, or its output when that is
+        empty.
+        """
+        text = self.stderr.strip() or self.stdout.strip()
+        return "\n".join(text.splitlines()[-10:])
+
+
+class CommandFailed(IpaBackupError):
+    """A program that had to succeed did not."""
+
+    def __init__(self, message: str, completed: Completed | None = None) -> None:
+        super().__init__(message)
+        self.completed = completed
+
+
+class CommandMissing(CommandFailed):
+    """A program that is needed is not installed."""
+
+
+class CommandTimedOut(CommandFailed):
+    """A program did not end within its time."""
+
+
+class Processes(Protocol):
+    """Starts programs.  ``input`` is for secrets: they never belong in ``argv``, which every user of the
+    host can see.
+    """
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        check: bool = True,
+        input: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Completed:
+        """Run ``argv`` to its end.  ``env`` is added to the environment; ``timeout`` is in seconds.
+
+        Raises CommandMissing when there is no such program, CommandTimedOut, and, with ``check``,
+        CommandFailed when the exit status is not 0.
+        """
+        ...
+
+
+class SystemProcesses:
+    """Processes on this very host, with messages in the C locale."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        check: bool = True,
+        input: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> Completed:
+        """See Processes.run."""
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
+        try:
+            ended = subprocess.run(
+                list(argv),
+                input=None if input is None else input.encode(),
+                stdin=subprocess.DEVNULL if input is None else None,
+                capture_output=True,
+                timeout=timeout,
+                env=environment,
+                cwd=cwd,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise CommandMissing(f"{argv[0]} is not installed on this host") from error
+        except PermissionError as error:
+            raise CommandMissing(f"{argv[0]} cannot be executed: {error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise CommandTimedOut(f"{argv[0]} did not end within {timeout:g} seconds") from error
+        completed = Completed(
+            tuple(argv),
+            ended.returncode,
+            ended.stdout.decode("utf-8", "backslashreplace"),
+            ended.stderr.decode("utf-8", "backslashreplace"),
+        )
+        if check and not completed.ok:
+            raise CommandFailed(
+                f"{' '.join(argv)} ended with {completed.status}: {completed.said}", completed
+            )
+        return completed
