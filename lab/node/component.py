@@ -1,0 +1,65 @@
+"""The parts that an installation is made of, and what is handed to each of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lab.node.facts import InstallOptions, RealmFacts
+from lab.node.sysrestore import Sysrestore
+
+log = logging.getLogger(__name__)
+Step = tuple[str, Callable[[], object]]
+
+
+@dataclass
+class Install:
+    """One run of the installer (or of its undoing) on this host."""
+
+    facts: RealmFacts
+    options: InstallOptions
+    sysrestore: Sysrestore = field(default_factory=Sysrestore)
+    out: Callable[[str], None] = print
+
+    @property
+    def dm_password(self) -> str:
+        return self.options.dm_password
+
+    @property
+    def admin_password(self) -> str:
+        return self.options.admin_password
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not show in a log."""
+        return tuple(s for s in (self.dm_password, self.admin_password) if s)
+
+    def progress(self, text: str) -> None:
+        """One line for whoever watches, and for the log."""
+        log.info("%s", text)
+        self.out(text)
+
+    def run_steps(self, title: str, steps: Sequence[Step]) -> None:
+        """Do the steps in order, announcing each in FreeIPA's form; the first that raises ends it."""
+        self.progress(f"Configuring {title}")
+        for number, (text, deed) in enumerate(steps, 1):
+            self.progress(f"  [{number}/{len(steps)}]: {text}")
+            deed()
+        self.progress(f"Done configuring {title}.")
+
+
+class Component(Protocol):
+    """A part of a server: `configure` makes it and leaves it running, `unconfigure` stops it and takes it
+    away again.
+
+    `unconfigure` also has to cope with a part that was configured half or not at all.
+    """
+
+    name: str
+    title: str
+
+    def configure(self, install: Install) -> None: ...
+
+    def unconfigure(self, install: Install) -> None: ...

@@ -1,0 +1,108 @@
+"""What this realm and this host are, and what the installer was asked for."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_CONF = Path("/etc/ipa/default.conf")
+IPA_CA_CERT = Path("/etc/ipa/ca.crt")
+
+
+class NotConfigured(Exception):
+    """There is no identity server on this host."""
+
+
+@dataclass(frozen=True)
+class RealmFacts:
+    """Names of the realm and of this host; everything else in the layout follows from them."""
+
+    realm: str
+    domain: str
+    hostname: str
+    ip: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Another word for the host's fully qualified name."""
+        return self.hostname
+
+    @property
+    def basedn(self) -> str:
+        """The domain's suffix: example.test gives dc=example,dc=test."""
+        return ",".join(f"dc={label}" for label in self.domain.split("."))
+
+    suffix = basedn
+
+    @property
+    def instance(self) -> str:
+        """The directory server instance's name without the slapd- in front."""
+        return self.realm.replace(".", "-")
+
+    @property
+    def ldapi_socket(self) -> str:
+        return f"/run/slapd-{self.instance}.socket"
+
+    @property
+    def ldapi_uri(self) -> str:
+        return "ldapi://" + self.ldapi_socket.replace("/", "%2F")
+
+    @property
+    def instance_config(self) -> Path:
+        """The directory instance's configuration folder: dse.ldif, certificate database, schema."""
+        return Path(f"/etc/dirsrv/slapd-{self.instance}")
+
+    @property
+    def dirsrv_unit(self) -> str:
+        return f"dirsrv@{self.instance}.service"
+
+    @property
+    def master_dn(self) -> str:
+        """The entry below which the services of this master are listed."""
+        return f"cn={self.hostname},cn=masters,cn=ipa,cn=etc,{self.basedn}"
+
+    @property
+    def realm_dn(self) -> str:
+        """The Kerberos container of the realm."""
+        return f"cn={self.realm},cn=kerberos,{self.basedn}"
+
+
+@dataclass(frozen=True)
+class InstallOptions:
+    """The words of ipa-server-install, after the questions were answered. Passwords never show in a repr."""
+
+    realm: str = ""
+    domain: str = ""
+    hostname: str = ""
+    dm_password: str = field(default="", repr=False)
+    admin_password: str = field(default="", repr=False)
+    ip_addresses: tuple[str, ...] = ()
+    idstart: int | None = None
+    setup_dns: bool = False
+    forwarders: tuple[str, ...] = ()
+    no_forwarders: bool = False
+    auto_forwarders: bool = False
+    reverse_zones: tuple[str, ...] = ()
+    no_reverse: bool = False
+    zonemgr: str = ""
+    no_host_dns: bool = False
+    ca_less: bool = False
+    subject_base: str = ""
+    no_ntp: bool = False
+    unattended: bool = False
+
+
+def read_facts(path: Path = DEFAULT_CONF) -> RealmFacts:
+    """The facts of an installed server, from /etc/ipa/default.conf.
+
+    Raises NotConfigured when there is none or it lacks the realm, the domain or the host.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    if not parser.read(path):
+        raise NotConfigured("IPA is not configured on this system.")
+    found = parser["global"] if parser.has_section("global") else {}
+    missing = [name for name in ("realm", "domain", "host") if name not in found]
+    if missing:
+        raise NotConfigured(f"{path} does not say: {', '.join(missing)}")
+    return RealmFacts(realm=found["realm"], domain=found["domain"], hostname=found["host"])
