@@ -1,0 +1,194 @@
+"""The container engine: any that answers Docker's API (Docker itself, or Podman's socket).
+
+Everything the lab creates there carries labels: the lab's name, its role, and the process it belongs to.  Cleaning
+up goes by these labels alone, so nothing else on the engine is ever touched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import docker.errors
+
+from lab import owner
+from lab.errors import LabError, NoEngine
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image
+    from docker.models.networks import Network
+
+#: The label's name; its value is the lab's name.  ``LABEL.role``, ``LABEL.owner`` … carry the rest.
+LABEL = "ipabackup.lab"
+
+SOCKETS = (
+    "/var/run/docker.sock",
+    "/run/podman/podman.sock",
+    "{runtime}/docker.sock",
+    "{runtime}/podman/podman.sock",
+)
+
+HOW_TO_GET_ONE = (
+    "Start one ('systemctl start docker', or './quickstart prepare' as root, which installs it too), "
+    "or name another with DOCKER_HOST=unix:///path/to/socket."
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A connection to the engine.  ``namespace`` is the label's name: tests use one of their own."""
+
+    client: docker.DockerClient
+    namespace: str = LABEL
+
+    def labels(self, lab: str, role: str, **more: str) -> dict[str, str]:
+        """Make the labels for something of ``lab`` that plays ``role`` (host, network, image, golden)."""
+        labels = {self.namespace: lab, f"{self.namespace}.role": role}
+        labels.update({f"{self.namespace}.{name}": value for name, value in more.items()})
+        return labels
+
+    def label_of(self, labels: Mapping[str, str] | None, name: str = "") -> str:
+        """Read the lab's own label ``name`` (the lab's name itself when empty); '' when it is not there."""
+        return (labels or {}).get(f"{self.namespace}.{name}" if name else self.namespace, "")
+
+    def filters(self, lab: str | None = None, role: str | None = None) -> dict[str, list[str]]:
+        """Make the engine's filter for what is labelled, of one lab, in one role."""
+        wanted = [self.namespace if lab is None else f"{self.namespace}={lab}"]
+        if role is not None:
+            wanted.append(f"{self.namespace}.role={role}")
+        return {"label": wanted}
+
+    def containers(self, lab: str | None = None) -> list[Container]:
+        """List the hosts of a lab, or of all labs, running or not, by name."""
+        found = self.client.containers.list(all=True, filters=self.filters(lab), ignore_removed=True)
+        return sorted(found, key=lambda container: container.name or "")
+
+    def networks(self, lab: str | None = None) -> list[Network]:
+        """List the networks of a lab, or of all labs."""
+        return list(self.client.networks.list(filters=self.filters(lab)))
+
+    def images(self, role: str | None = None) -> list[Image]:
+        """List the images that the lab made, newest first."""
+        found = self.client.images.list(filters=self.filters(role=role))
+        return sorted(found, key=lambda image: str(image.attrs.get("Created", "")), reverse=True)
+
+    def remove(self, lab: str) -> Removed:
+        """Remove the hosts and the network of one lab."""
+        return _remove(self.containers(lab), self.networks(lab))
+
+    def remove_of_dead_owners(self) -> Removed:
+        """Remove the labs whose process is gone: what a killed test run left behind."""
+        containers = [c for c in self.containers() if self._is_orphan(c.labels)]
+        networks = [n for n in self.networks() if self._is_orphan(n.attrs.get("Labels"))]
+        return _remove(containers, networks)
+
+    def remove_of_owner(self, name: str) -> Removed:
+        """Remove the labs of one process, as :func:`lab.owner.this_process` names it."""
+        containers = [c for c in self.containers() if self.label_of(c.labels, "owner") == name]
+        networks = [n for n in self.networks() if self.label_of(n.attrs.get("Labels"), "owner") == name]
+        return _remove(containers, networks)
+
+    def prune(self, *, images: bool = True) -> Removed:
+        """Remove everything labelled: all labs, and (unless ``images`` is false) the images made for them."""
+        removed = _remove(self.containers(), self.networks())
+        if images:
+            for image in self.images():
+                for name in [*image.tags] or [str(image.id)]:
+                    if self._remove_image(name):
+                        removed.images.append(name)
+        return removed
+
+    def _remove_image(self, name: str) -> bool:
+        try:
+            self.client.images.remove(name, force=True)
+        except docker.errors.ImageNotFound:
+            return False
+        except docker.errors.APIError as error:
+            # Another image stands on this one; it goes when that one does, or belongs to somebody else.
+            if error.status_code == 409:
+                return False
+            raise
+        return True
+
+    def _is_orphan(self, labels: Mapping[str, str] | None) -> bool:
+        name = self.label_of(labels, "owner")
+        return bool(name) and not owner.is_alive(name)
+
+
+@dataclass
+class Removed:
+    """What a clean-up took away, by name."""
+
+    containers: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.networks or self.images)
+
+
+def _remove(containers: list[Container], networks: list[Network]) -> Removed:
+    removed = Removed()
+    for container in containers:
+        try:
+            container.remove(force=True, v=True)
+        except docker.errors.NotFound:
+            continue
+        except docker.errors.APIError as error:
+            # 409: somebody else is removing the very same one.
+            if error.status_code != 409:
+                raise
+            continue
+        removed.containers.append(str(container.name))
+    for network in networks:
+        try:
+            network.remove()
+        except docker.errors.NotFound:
+            continue
+        removed.networks.append(str(network.name))
+    return removed
+
+
+def candidates(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Name the places where an engine may answer, the best first, as DOCKER_HOST writes them."""
+    if environment.get("DOCKER_HOST"):
+        yield environment["DOCKER_HOST"]
+        return
+    runtime = environment.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    for socket in SOCKETS:
+        path = socket.format(runtime=runtime)
+        if Path(path).exists():
+            yield f"unix://{path}"
+
+
+def connect(namespace: str = LABEL) -> Engine:
+    """Find an engine that answers.
+
+    Raises :class:`NoEngine` that says what was tried and how to get one.
+    """
+    tried = []
+    for address in candidates():
+        try:
+            client = docker.DockerClient(base_url=address, version="auto", timeout=600)
+            client.ping()
+        except (docker.errors.DockerException, OSError) as error:
+            tried.append(f"{address}: {error}")
+            continue
+        if client.info().get("OSType", "linux") != "linux":
+            raise NoEngine(f"The engine at {address} does not run Linux containers.")
+        return Engine(client, namespace)
+    reason = "; ".join(tried) if tried else "no DOCKER_HOST, and none of the usual sockets exists"
+    raise NoEngine(f"No container engine answers ({reason}).\n{HOW_TO_GET_ONE}")
+
+
+def api_message(error: docker.errors.APIError) -> str:
+    """The engine's own words, without the address of the call."""
+    return str(error.explanation or error)
+
+
+__all__ = ["LABEL", "Engine", "LabError", "Removed", "api_message", "connect"]

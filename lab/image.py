@@ -1,0 +1,182 @@
+"""The images that hosts are made from.
+
+The base is Debian's: pulled where a registry answers, made with mmdebstrap elsewhere.  The server image is built
+from the Containerfile; its tag is a hash of all that goes into it, so it is built again exactly when that changed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+
+from lab.engine import Engine, api_message
+from lab.errors import ImageError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SUITE = "trixie"
+BASE_FROM_REGISTRY = f"debian:{SUITE}"
+BASE_TAG = f"ipalab-base:{SUITE}"
+SERVER_REPOSITORY = "ipalab-server"
+
+#: Seconds that a registry has for its answer before the base is made here.
+REGISTRY_PATIENCE = 20
+
+#: The shortest useful Debian: what is not in it comes with the Containerfile.
+MMDEBSTRAP = ("mmdebstrap", "--variant=minbase", "--include=ca-certificates", SUITE, "-")
+
+Say = Callable[[str], None]
+
+
+def ensure_server_image(engine: Engine, say: Say = print) -> str:
+    """Return the tag of the server image, building what is missing of it."""
+    base = ensure_base_image(engine, say)
+    tag = f"{SERVER_REPOSITORY}:{source_hash(base_id=str(engine.client.images.get(base).id))}"
+    if _exists(engine, tag):
+        return tag
+    say(f"Building the server image {tag} (a few minutes the first time, seconds after a change of the code)")
+    context = io.BytesIO(_context())
+    for line in _build(engine, context, tag, base):
+        say(f"  {line}")
+    return tag
+
+
+def ensure_base_image(engine: Engine, say: Say = print) -> str:
+    """Return the tag of the base image: the one at hand, else a pulled one, else one made here."""
+    if _exists(engine, BASE_TAG):
+        return BASE_TAG
+    if not _exists(engine, BASE_FROM_REGISTRY):
+        _try_to_pull(say)
+    if _exists(engine, BASE_FROM_REGISTRY):
+        engine.client.images.get(BASE_FROM_REGISTRY).tag(*BASE_TAG.split(":"))
+        return BASE_TAG
+    say(f"No registry answers: making a Debian {SUITE} with mmdebstrap (about 20 s)")
+    _bootstrap(engine)
+    return BASE_TAG
+
+
+def _exists(engine: Engine, tag: str) -> bool:
+    try:
+        engine.client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def _try_to_pull(say: Say) -> None:
+    """Pull the base by the engine's own client, which can be ended when nobody answers."""
+    client = shutil.which("docker") or shutil.which("podman")
+    if client is None:
+        return
+    say(f"Asking for {BASE_FROM_REGISTRY}")
+    try:
+        subprocess.run(
+            [client, "pull", "--quiet", BASE_FROM_REGISTRY],
+            check=False,
+            capture_output=True,
+            timeout=REGISTRY_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        say(f"  no answer in {REGISTRY_PATIENCE} s")
+
+
+def _bootstrap(engine: Engine) -> None:
+    if shutil.which("mmdebstrap") is None:
+        raise ImageError(
+            f"There is no base image: {BASE_FROM_REGISTRY} cannot be pulled and mmdebstrap is not installed.\n"
+            "Install mmdebstrap, or import an image of Debian "
+            f"{SUITE} yourself: docker import FILE.tar {BASE_TAG}."
+        )
+    with tempfile.TemporaryFile() as root, tempfile.TemporaryFile() as log:
+        status = subprocess.run(MMDEBSTRAP, stdout=root, stderr=log, check=False).returncode
+        if status != 0:
+            log.seek(0)
+            raise ImageError(f"mmdebstrap failed ({status}):\n{log.read().decode(errors='replace')[-2000:]}")
+        root.seek(0)
+        repository, tag = BASE_TAG.split(":")
+        labels = [f"LABEL {name}={value}" for name, value in engine.labels("images", "base").items()]
+        # The SDK's import_image cannot set labels.
+        api = engine.client.api
+        answer = api._post(
+            api._url("/images/create"),
+            data=root,
+            params={
+                "fromSrc": "-",
+                "repo": repository,
+                "tag": tag,
+                "changes": [*labels, 'CMD ["/bin/bash"]'],
+            },
+            headers={"Content-Type": "application/tar"},
+            timeout=600,
+        )
+        api._raise_for_status(answer)
+
+
+def source_hash(base_id: str, root: Path = ROOT) -> str:
+    """Hash what the server image is made of: the Containerfile, the node's code, the base."""
+    digest = hashlib.sha256(base_id.encode())
+    for path in _sources(root):
+        digest.update(f"\0{path.relative_to(root)}\0{path.stat().st_mode & 0o111:o}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    yield root / "Containerfile"
+    for path in sorted((root / "lab" / "node").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _context() -> bytes:
+    """Pack the build's context: the sources and nothing else, with one time for all, so that layers are reused."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=1) as packed:
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path in _sources(ROOT):
+                member = tar.gettarinfo(path, arcname=str(path.relative_to(ROOT)))
+                member.uid = member.gid = 0
+                member.uname = member.gname = "root"
+                member.mtime = 0
+                with path.open("rb") as file:
+                    tar.addfile(member, file)
+    return buffer.getvalue()
+
+
+def _build(engine: Engine, context: io.BytesIO, tag: str, base: str) -> Iterator[str]:
+    last: list[str] = []
+    try:
+        events: Iterator[dict[str, Any]] = engine.client.api.build(
+            fileobj=context,
+            custom_context=True,
+            encoding="gzip",
+            dockerfile="Containerfile",
+            tag=tag,
+            buildargs={"BASE": base},
+            labels=engine.labels("images", "server"),
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for event in events:
+            text = str(event.get("stream", "")).rstrip()
+            if "error" in event:
+                tail = "\n".join(last[-30:])
+                raise ImageError(f"The server image cannot be built: {event['error']}\n{tail}")
+            if text:
+                last.append(text)
+                # A package manager prints thousands of lines; the steps and the errors tell enough.
+                if text.startswith(("Step ", "E:", "W:", "Successfully")):
+                    yield text
+    except docker.errors.APIError as error:
+        raise ImageError(f"The server image cannot be built: {api_message(error)}") from error

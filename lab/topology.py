@@ -1,0 +1,254 @@
+"""What a realm of hosts looks like, read from a lab file (TOML).
+
+The words are those that FreeIPA labs use::
+
+    domain = "example.test"
+    realm = "EXAMPLE.TEST"            # the domain in capitals unless said
+    image = "…"                       # the lab's own server image unless said
+
+    [passwords]
+    admin = "Secret123"
+    directory_manager = "Secret123"
+
+    [[servers]]                       # the first one creates the realm
+    name = "ipa1"
+    capabilities = ["ca", "dns"]      # what it has; scenarios ask for it
+    installer_options = ["--no-reverse"]
+
+    [[replicas]]
+    name = "ipa2"
+    from = "ipa1"                     # the first server unless said
+
+    [[clients]]
+    name = "client1"
+    server = "ipa1"                   # the first server unless said
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.errors import BadTopology
+
+SHIPPED = Path(__file__).with_name("topologies")
+
+CAPABILITIES = frozenset({"ca", "dns", "kra", "adtrust", "selinux"})
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})+")
+
+_TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients"}
+_PASSWORDS = {"admin", "directory_manager"}
+_MASTER = {"name", "image", "capabilities", "installer_options"}
+_KEYS = {"servers": _MASTER, "replicas": _MASTER | {"from"}, "clients": _MASTER | {"server"}}
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """The realm's two first passwords."""
+
+    admin: str = "Secret123"
+    directory_manager: str = "Secret123"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One host of the realm.  ``role`` is server, replica or client; ``origin`` the master it is installed from."""
+
+    name: str
+    role: str
+    origin: str = ""
+    capabilities: frozenset[str] = frozenset()
+    installer_options: tuple[str, ...] = ()
+    image: str = ""
+
+    @property
+    def is_master(self) -> bool:
+        """A server or a replica: once installed there is no difference."""
+        return self.role != "client"
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A realm: its names, its passwords and its hosts in the order in which they are installed."""
+
+    name: str
+    domain: str
+    realm: str
+    members: tuple[Member, ...]
+    passwords: Passwords = field(default_factory=Passwords)
+    image: str = ""
+
+    def fqdn(self, member: Member) -> str:
+        """The host name that the member has inside the realm."""
+        return f"{member.name}.{self.domain}"
+
+    @property
+    def suffix(self) -> str:
+        """The domain as a distinguished name."""
+        return ",".join(f"dc={label}" for label in self.domain.split("."))
+
+    @property
+    def masters(self) -> tuple[Member, ...]:
+        """The members that carry the directory."""
+        return tuple(member for member in self.members if member.is_master)
+
+    def recipe(self) -> str:
+        """All that the file says, in one form: the same for two files that say the same."""
+
+        def plain(value: Any) -> Any:
+            return sorted(value) if isinstance(value, frozenset) else value
+
+        facts = asdict(self, dict_factory=lambda pairs: {key: plain(value) for key, value in pairs})
+        return json.dumps(facts, sort_keys=True)
+
+
+def load(name_or_path: str | Path) -> Topology:
+    """Read one of the lab's own topologies by its name, or a lab file by its path.
+
+    Raises :class:`BadTopology` with the file's name, the key and what would be right.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = SHIPPED / f"{name_or_path}.toml"
+        if not path.exists():
+            known = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.toml")))
+            raise BadTopology(
+                f"There is no topology '{name_or_path}': choose one of {known}, or give a .toml file."
+            )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadTopology(f"The lab file {path} cannot be read: {error.strerror}.") from error
+    return parse(text, name=path.stem, source=str(path))
+
+
+def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
+    """Make a topology from a lab file's text; ``source`` names it in messages."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadTopology(f"{source} is not TOML: {error}.") from error
+    _known_keys(data, _TOP, source)
+    domain = _string(data, "domain", source)
+    if not _DOMAIN.fullmatch(domain):
+        raise BadTopology(
+            f"{source}: domain '{domain}' is not a lower-case DNS domain of at least two labels."
+        )
+    realm = _string(data, "realm", source, default=domain.upper())
+    if realm != realm.upper() or not _DOMAIN.fullmatch(realm.lower()):
+        raise BadTopology(
+            f"{source}: realm '{realm}' must be a DNS domain in capitals, as in '{domain.upper()}'."
+        )
+    members = tuple(_members(data, source))
+    _check(members, source)
+    return Topology(
+        name=name,
+        domain=domain,
+        realm=realm,
+        members=members,
+        passwords=_passwords(data.get("passwords", {}), source),
+        image=_string(data, "image", source, default=""),
+    )
+
+
+def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
+    first = ""
+    for table, role in (("servers", "server"), ("replicas", "replica"), ("clients", "client")):
+        entries = data.get(table, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise BadTopology(
+                f"{source}: '{table}' is a list of tables: write [[{table}]] above each of them."
+            )
+        for entry in entries:
+            where = f"{source}: [[{table}]]"
+            _known_keys(entry, _KEYS[table], where)
+            name = _string(entry, "name", where)
+            if not _LABEL.fullmatch(name):
+                raise BadTopology(
+                    f"{where}: '{name}' is not a host name: lower-case letters, digits, hyphens."
+                )
+            first = first or name
+            origin = _string(entry, "server" if role == "client" else "from", where, default="") or first
+            capabilities = _strings(entry, "capabilities", where)
+            for capability in capabilities:
+                if capability not in CAPABILITIES:
+                    raise BadTopology(
+                        f"{where}: unknown capability '{capability}'{_hint(capability, CAPABILITIES)}."
+                    )
+            yield Member(
+                name=name,
+                role=role,
+                origin="" if origin == name else origin,
+                capabilities=frozenset(capabilities),
+                installer_options=tuple(_strings(entry, "installer_options", where)),
+                image=_string(entry, "image", where, default=""),
+            )
+
+
+def _check(members: tuple[Member, ...], source: str) -> None:
+    servers = [member.name for member in members if member.role == "server"]
+    if len(servers) != 1:
+        raise BadTopology(
+            f"{source}: a realm begins with exactly one server, not {len(servers)}: see [[servers]]."
+        )
+    seen: set[str] = set()
+    for member in members:
+        if member.name in seen:
+            raise BadTopology(f"{source}: two hosts are called '{member.name}'.")
+        if member.origin and member.origin not in {m.name for m in members if m.is_master and m.name in seen}:
+            raise BadTopology(
+                f"{source}: '{member.name}' comes from '{member.origin}', which is no master before it."
+            )
+        seen.add(member.name)
+
+
+def _passwords(data: object, source: str) -> Passwords:
+    if not isinstance(data, dict):
+        raise BadTopology(f"{source}: 'passwords' is a table: write [passwords].")
+    where = f"{source}: [passwords]"
+    _known_keys(data, _PASSWORDS, where)
+    default = Passwords()
+    passwords = Passwords(
+        _string(data, "admin", where, default=default.admin),
+        _string(data, "directory_manager", where, default=default.directory_manager),
+    )
+    if min(len(passwords.admin), len(passwords.directory_manager)) < 8:
+        raise BadTopology(f"{where}: ipa-server-install takes no password of less than 8 characters.")
+    return passwords
+
+
+def _known_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    for key in data:
+        if key not in known:
+            raise BadTopology(f"{where}: unknown key '{key}'{_hint(key, known)}.")
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean '{close[0]}'?" if close else f"; known are {', '.join(sorted(known))}"
+
+
+def _string(data: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
+    if key not in data:
+        if default is None:
+            raise BadTopology(f"{where}: '{key}' is missing.")
+        return default
+    value = data[key]
+    if not isinstance(value, str):
+        raise BadTopology(f"{where}: '{key}' must be a string.")
+    return value
+
+
+def _strings(data: Mapping[str, Any], key: str, where: str) -> list[str]:
+    value = data.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadTopology(f"{where}: '{key}' must be a list of strings.")
+    return value
