@@ -1,0 +1,1 @@
+"""The realm's certificate authority, in the place and the file layout that Dogtag has in FreeIPA."""

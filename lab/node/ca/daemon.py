@@ -1,0 +1,153 @@
+"""The authority's service: `python3 -m lab.node.ca.daemon`, run as pkiuser by pki-tomcatd@pki-tomcat.service.
+
+It starts only when its log folders exist, as Dogtag does, and when the directory answers to its account.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import ssl
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
+from typing import Any
+
+import ldap
+
+from lab.node.ca.agents import agent_of
+from lab.node.ca.authority import Authority
+from lab.node.ca.layout import (
+    ALIAS,
+    AUDIT_LOG,
+    CA_LOG,
+    HTTP_PORT,
+    HTTPS_PORT,
+    BadConfiguration,
+    Configuration,
+    read_configuration,
+)
+from lab.node.ca.notify import ready
+from lab.node.ca.records import NoSuchCertificate, Repository
+from lab.node.ca.service import Operations, handler_for
+from lab.node.ldapi import directory
+from lab.node.services import WaitedTooLong, wait_for
+
+DIRECTORY_LIMIT = 40.0
+
+
+class Listener(ThreadingHTTPServer):
+    """A dual-stack HTTP server, with TLS when it has a context; handshakes happen in each request's own thread."""
+
+    address_family = socket.AF_INET6
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(
+        self, port: int, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
+        super().__init__(("::", port), handler)
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        # Not HTTPServer's: that one asks the DNS for this host's name.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "", self.server_address[1]
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, address = self.socket.accept()
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        logging.getLogger(__name__).info(
+            "connection from %s ended early: %s", client_address, sys.exc_info()[1]
+        )
+
+
+def tls_context(config: Configuration) -> ssl.SSLContext:
+    """TLS with the server's own certificate; whoever shows a client certificate must have it from this authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ALIAS / "sslserver.crt", ALIAS / "sslserver.key", config.key_password)
+    context.load_verify_locations(ALIAS / "ca_signing.crt")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def start_logs() -> None:
+    """Open the logs. Raises BadConfiguration when a folder is missing: they are made by whoever installs."""
+    for path in (CA_LOG, AUDIT_LOG):
+        if not path.parent.is_dir():
+            raise BadConfiguration(f"log folder {path.parent} does not exist")
+    form = logging.Formatter("%(asctime)s [%(threadName)s] %(levelname)s: %(message)s")
+    for name, path in (("", CA_LOG), ("audit", AUDIT_LOG)):
+        handler = logging.FileHandler(path, encoding="utf-8")
+        handler.setFormatter(form)
+        logging.getLogger(name).addHandler(handler)
+    logging.getLogger("audit").propagate = False
+    logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("audit").setLevel(logging.INFO)
+
+
+def prepare(config: Configuration) -> Operations:
+    """Load the key, and wait until the directory answers. Raises what the parts raise."""
+    signing = Authority.load(
+        ALIAS / "ca_signing.crt", ALIAS / "ca_signing.key", config.key_password, config.realm, config.domain
+    )
+
+    def connect() -> Any:
+        return directory(config.ldap_uri, bind_dn=config.bind_dn, password=config.bind_password, limit=15)
+
+    repository = Repository(connect, config.first_serial, config.last_serial)
+
+    def answers() -> bool:
+        try:
+            repository.get(signing.certificate.serial_number)
+        except (ldap.SERVER_DOWN, ldap.UNAVAILABLE, ldap.BUSY):
+            return False
+        except NoSuchCertificate:
+            raise BadConfiguration("the directory has no record of the signing certificate") from None
+        return True
+
+    wait_for("the directory to answer", answers, DIRECTORY_LIMIT, every=0.2)
+    return Operations(signing, repository, lambda shown: agent_of(shown, connect))
+
+
+def main() -> int:
+    try:
+        start_logs()
+        config = read_configuration()
+        operations = prepare(config)
+        handler = handler_for(operations)
+        listeners = [Listener(HTTP_PORT, handler), Listener(HTTPS_PORT, handler, tls_context(config))]
+    except (BadConfiguration, OSError, ValueError, ldap.LDAPError, WaitedTooLong) as error:
+        logging.getLogger(__name__).error("cannot start: %s", error)
+        print(f"certificate authority: cannot start: {error}", file=sys.stderr)
+        return 1
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    for listener in listeners:
+        threading.Thread(
+            target=listener.serve_forever, daemon=True, name=f"port-{listener.server_port}"
+        ).start()
+    logging.getLogger(__name__).info("serving %s on %d and %d", config.realm, HTTP_PORT, HTTPS_PORT)
+    ready(f"certificate authority of {config.realm}")
+    stopping.wait()
+    for listener in listeners:
+        listener.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

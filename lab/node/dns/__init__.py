@@ -1,0 +1,1 @@
+"""The zones in the directory, and how BIND comes to serve them."""
