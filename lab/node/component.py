@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from lab.node.facts import InstallOptions, RealmFacts
+from lab.node.files import write_file
 from lab.node.sysrestore import Sysrestore
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,20 @@ class Install:
         """One line for whoever watches, and for the log."""
         log.info("%s", text)
         self.out(text)
+
+    def put_file(
+        self,
+        path: str | Path,
+        content: str | bytes,
+        *,
+        mode: int = 0o644,
+        owner: str | int = 0,
+        group: str | int = 0,
+    ) -> None:
+        """Write a file that an uninstall takes back: what was there before is saved first."""
+        self.sysrestore.save(path)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, content, mode=mode, owner=owner, group=group)
 
     def run_steps(self, title: str, steps: Sequence[Step]) -> None:
         """Do the steps in order, announcing each in FreeIPA's form; the first that raises ends it."""

@@ -1,0 +1,206 @@
+"""The directory server: instance, schema, plug-ins, the domain's tree, and replication's state on both
+suffixes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.node import services
+from lab.node.component import Install
+from lab.node.facts import RealmFacts
+from lab.node.files import remove_file, remove_tree, render
+from lab.node.install.plugins import configure_indexes, configure_managed_entries, configure_plugins
+from lab.node.install.tree import add_tree
+from lab.node.ldapi import Directory, directory
+from lab.node.run import run
+
+SCHEMA = Path("/usr/share/ipa/schema.d")
+CA_SUFFIX = "o=ipaca"
+ID_RANGE = 200_000
+# Replica ids have to differ between all masters of a suffix: the directory hands them out from this one on.
+DOMAIN_REPLICA_ID = 4
+CA_REPLICA_ID = 96
+
+INSTANCE_INF = """\
+[general]
+config_version = 2
+full_machine_name = ${hostname}
+strict_host_checking = False
+selinux = False
+start = False
+
+[slapd]
+instance_name = ${instance}
+root_dn = cn=Directory Manager
+root_password = ${password}
+port = 389
+secure_port = 636
+self_sign_cert = False
+db_lib = mdb
+
+[backend-userRoot]
+suffix = ${suffix}
+create_suffix_entry = True
+"""
+CA_BACKEND_INF = """
+[backend-ipaca]
+suffix = o=ipaca
+create_suffix_entry = True
+"""
+ENVIRONMENT = """\
+KRB5_KTNAME=/etc/dirsrv/ds.keytab
+KRB5CCNAME=/run/dirsrv/krb5cc_${instance}
+"""
+
+
+class DirectoryServer:
+    """The instance slapd-REALM with the domain's suffix and, unless CA-less, the certificate authority's."""
+
+    name = "directory"
+    title = "directory server (dirsrv). Estimated time: 30 seconds"
+
+    def configure(self, install: Install) -> None:
+        install.run_steps(
+            self.title,
+            [
+                ("creating directory server instance", lambda: self._create(install)),
+                ("adding default schema", lambda: self._add_schema(install)),
+                ("starting directory server", lambda: services.start(install.facts.dirsrv_unit)),
+                ("creating indices", lambda: self._configure(install, configure_indexes)),
+                (
+                    "enabling memberof, referential integrity, uniqueness and id plug-ins",
+                    lambda: self._plug(install),
+                ),
+                ("restarting directory server", lambda: services.restart(install.facts.dirsrv_unit)),
+                ("adding default layout", lambda: self._add_tree(install)),
+                (
+                    "configuring user private groups",
+                    lambda: self._configure(install, configure_managed_entries),
+                ),
+                ("creating replication state", lambda: self._replicate(install)),
+                ("restarting directory server", lambda: services.restart(install.facts.dirsrv_unit)),
+            ],
+        )
+
+    def unconfigure(self, install: Install) -> None:
+        facts = install.facts
+        if facts.instance_config.exists():
+            services.stop(facts.dirsrv_unit)
+            services.disable(facts.dirsrv_unit)
+        # What dsctl remove does, but complete and for a half-made instance as well.
+        remove_tree(facts.instance_config)
+        for folder in ("/var/lib/dirsrv", "/var/log/dirsrv", "/run/lock/dirsrv", "/run/dirsrv"):
+            remove_tree(Path(folder) / f"slapd-{facts.instance}")
+        remove_tree(f"/dev/shm/slapd-{facts.instance}")
+        remove_file(facts.ldapi_socket)
+        remove_file(f"/etc/tmpfiles.d/dirsrv-{facts.instance}.conf")
+        remove_file("/etc/dirsrv/ds.keytab")
+        install.sysrestore.restore(f"/etc/default/dirsrv-{facts.instance}")
+        install.sysrestore.pop_state("dirsrv", "serverid")
+        install.sysrestore.pop_state("dirsrv", "enabled")
+        services.daemon_reload()
+        services.reset_failed(facts.dirsrv_unit)
+
+    @staticmethod
+    def _create(install: Install) -> None:
+        facts = install.facts
+        install.sysrestore.set_state("dirsrv", "serverid", facts.instance)
+        install.sysrestore.set_state("dirsrv", "enabled", True)
+        answers = INSTANCE_INF if install.options.ca_less else INSTANCE_INF + CA_BACKEND_INF
+        # dscreate reads its answers with interpolation, where a percent sign has to be doubled.
+        content = render(
+            answers,
+            hostname=facts.hostname,
+            instance=facts.instance,
+            password=install.dm_password.replace("%", "%%"),
+            suffix=facts.basedn,
+        )
+        descriptor, name = tempfile.mkstemp(suffix=".inf", dir="/run")
+        try:
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(content)
+            run(["dscreate", "from-file", name], secrets=install.secrets)
+        finally:
+            Path(name).unlink()
+        install.put_file(
+            f"/etc/default/dirsrv-{facts.instance}", render(ENVIRONMENT, instance=facts.instance)
+        )
+
+    @staticmethod
+    def _add_schema(install: Install) -> None:
+        for source in sorted(SCHEMA.glob("*.ldif")):
+            target = install.facts.instance_config / "schema" / source.name
+            shutil.copyfile(source, target)
+            target.chmod(0o640)
+            shutil.chown(target, "dirsrv", "dirsrv")
+
+    @staticmethod
+    def _configure(install: Install, deed: Callable[[Directory, RealmFacts], None]) -> None:
+        with directory(install.facts.ldapi_uri) as connection:
+            deed(connection, install.facts)
+
+    @staticmethod
+    def _plug(install: Install) -> None:
+        with directory(install.facts.ldapi_uri) as connection:
+            configure_plugins(connection, install.facts, first_id=_first_id(install), id_range=ID_RANGE)
+
+    @staticmethod
+    def _add_tree(install: Install) -> None:
+        with directory(install.facts.ldapi_uri) as connection:
+            add_tree(
+                connection,
+                install.facts,
+                admin_password=install.admin_password,
+                first_id=_first_id(install),
+                id_range=ID_RANGE,
+                subject_base=install.options.subject_base or f"O={install.facts.realm}",
+                next_replica_id=DOMAIN_REPLICA_ID + 1,
+            )
+
+    @staticmethod
+    def _replicate(install: Install) -> None:
+        """Make this a supplier of each suffix: its exports carry state, and other masters can join later."""
+        facts = install.facts
+        managers = f"cn=replication managers,cn=sysaccounts,cn=etc,{facts.basedn}"
+        replicas = [(facts.basedn, DOMAIN_REPLICA_ID)]
+        if not install.options.ca_less:
+            replicas.append((CA_SUFFIX, CA_REPLICA_ID))
+        with directory(facts.ldapi_uri) as connection:
+            for suffix, replica_id in replicas:
+                escaped = suffix.replace("=", r"\3D").replace(",", r"\2C")
+                connection.add_if_missing(
+                    f"cn=replica,cn={escaped},cn=mapping tree,cn=config",
+                    {
+                        "objectClass": ["top", "nsds5replica", "extensibleobject"],
+                        "cn": "replica",
+                        "nsDS5ReplicaRoot": suffix,
+                        "nsDS5ReplicaId": replica_id,
+                        "nsDS5ReplicaType": 3,
+                        "nsDS5Flags": 1,
+                        "nsDS5ReplicaBindDN": "cn=replication manager,cn=config",
+                        "nsDS5ReplicaBindDNGroup": managers,
+                        "nsDS5ReplicaBindDnGroupCheckInterval": 60,
+                        "nsds5ReplicaReleaseTimeout": 60,
+                        "nsds5ReplicaBackoffMax": 300,
+                    },
+                )
+
+
+def _first_id(install: Install) -> int:
+    """The first uid and gid of the realm: asked for, or drawn once and kept, so that a realm's range is its
+    own.
+    """
+    kept = install.sysrestore.state("dirsrv", "idstart")
+    if kept is not None:
+        return int(kept)
+    first = install.options.idstart
+    if first is None:
+        first = random.randrange(1, 10_001) * ID_RANGE
+    install.sysrestore.set_state("dirsrv", "idstart", str(first))
+    return first
