@@ -1,7 +1,7 @@
 """The container engine: any that answers Docker's API (Docker itself, or Podman's socket).
 
-Everything the lab creates there carries labels: the lab's name, its role, and the process it belongs to.  Cleaning
-up goes by these labels alone, so nothing else on the engine is ever touched.
+Everything the lab creates there carries labels: the lab's name, its role, and the process it belongs to.
+Cleaning up goes by these labels alone, so nothing else on the engine is ever touched.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.models.images import Image
     from docker.models.networks import Network
+
+Filters = dict[str, "str | list[str] | bool"]
 
 #: The label's name; its value is the lab's name.  ``LABEL.role``, ``LABEL.owner`` … carry the rest.
 LABEL = "ipabackup.lab"
@@ -56,7 +58,7 @@ class Engine:
         """Read the lab's own label ``name`` (the lab's name itself when empty); '' when it is not there."""
         return (labels or {}).get(f"{self.namespace}.{name}" if name else self.namespace, "")
 
-    def filters(self, lab: str | None = None, role: str | None = None) -> dict[str, list[str]]:
+    def filters(self, lab: str | None = None, role: str | None = None) -> Filters:
         """Make the engine's filter for what is labelled, of one lab, in one role."""
         wanted = [self.namespace if lab is None else f"{self.namespace}={lab}"]
         if role is not None:

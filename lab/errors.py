@@ -1,4 +1,4 @@
-"""What can go wrong on the lab's side; ``python -m lab`` prints the message and exits with the class's status."""
+"""What can go wrong on the lab's side: ``python -m lab`` prints the message and exits with the status."""
 
 from __future__ import annotations
 

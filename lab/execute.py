@@ -75,7 +75,7 @@ def execute(
     """
     limited = ["timeout", "--signal=TERM", "--kill-after=10", f"{timeout:g}", *argv]
     started = time.monotonic()
-    status, out, err = _run(container, limited, input, {**ENVIRONMENT, **(env or {})}, timeout + 60)
+    status, out, err = output_of(container, limited, input=input, env=env, limit=timeout + 60)
     result = CommandResult(
         tuple(argv),
         out.decode("utf-8", "replace"),
@@ -92,16 +92,20 @@ def execute(
     return result
 
 
-def _run(
+def output_of(
     container: Container,
     argv: Sequence[str],
-    input: str | bytes | None,
-    env: Mapping[str, str],
-    limit: float,
+    *,
+    input: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    limit: float = 300,
 ) -> tuple[int, bytes, bytes]:
+    """Run ``argv`` and return its status and both outputs, byte for byte; nothing ends it in time."""
     assert container.client is not None
     api = container.client.api
-    created = api.exec_create(container.id, list(argv), stdin=input is not None, environment=dict(env))
+    created = api.exec_create(
+        container.id, list(argv), stdin=input is not None, environment={**ENVIRONMENT, **(env or {})}
+    )
     connection: Any = api.exec_start(created["Id"], socket=True)
     raw: socket.socket = getattr(connection, "_sock", connection)
     raw.settimeout(limit)
@@ -140,8 +144,8 @@ def _feed(raw: socket.socket, data: bytes) -> None:
 def _reader(connection: Any) -> Any:
     """The buffered stream under the answer.
 
-    The HTTP client may have read the first bytes of output together with the headers; the bare socket that the
-    SDK hands out would miss them, and the frames after them would be garbage.
+    The HTTP client may have read the first bytes of output together with the headers; the bare socket that
+    the SDK hands out would miss them, and the frames after them would be garbage.
     """
     response = getattr(connection, "_response", None)
     inner = getattr(getattr(getattr(response, "raw", None), "_fp", None), "fp", None)
@@ -149,7 +153,7 @@ def _reader(connection: Any) -> Any:
 
 
 def _collect(stream: Any) -> tuple[bytes, bytes]:
-    """Take the frames apart: one byte for the stream (1 or 2), three of nothing, four of length, then the data."""
+    """Take the frames apart: a byte for the stream (1 or 2), three of nothing, four of length, the data."""
     parts: dict[int, list[bytes]] = {1: [], 2: []}
     while True:
         head = stream.read(8)

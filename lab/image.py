@@ -1,12 +1,12 @@
 """The images that hosts are made from.
 
-The base is Debian's: pulled where a registry answers, made with mmdebstrap elsewhere.  The server image is built
-from the Containerfile; its tag is a hash of all that goes into it, so it is built again exactly when that changed.
+The base is Debian's: pulled where a registry answers, made with mmdebstrap elsewhere.  The server image is
+built from the Containerfile; its tag is a hash of all that goes into it, so it is built again exactly when
+that changed.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import shutil
@@ -93,9 +93,8 @@ def _try_to_pull(say: Say) -> None:
 def _bootstrap(engine: Engine) -> None:
     if shutil.which("mmdebstrap") is None:
         raise ImageError(
-            f"There is no base image: {BASE_FROM_REGISTRY} cannot be pulled and mmdebstrap is not installed.\n"
-            "Install mmdebstrap, or import an image of Debian "
-            f"{SUITE} yourself: docker import FILE.tar {BASE_TAG}."
+            f"There is no base image: {BASE_FROM_REGISTRY} cannot be pulled, mmdebstrap is not installed.\n"
+            f"Install mmdebstrap, or import a Debian {SUITE} yourself: docker import FILE.tar {BASE_TAG}"
         )
     with tempfile.TemporaryFile() as root, tempfile.TemporaryFile() as log:
         status = subprocess.run(MMDEBSTRAP, stdout=root, stderr=log, check=False).returncode
@@ -103,23 +102,11 @@ def _bootstrap(engine: Engine) -> None:
             log.seek(0)
             raise ImageError(f"mmdebstrap failed ({status}):\n{log.read().decode(errors='replace')[-2000:]}")
         root.seek(0)
-        repository, tag = BASE_TAG.split(":")
         labels = [f"LABEL {name}={value}" for name, value in engine.labels("images", "base").items()]
-        # The SDK's import_image cannot set labels.
-        api = engine.client.api
-        answer = api._post(
-            api._url("/images/create"),
-            data=root,
-            params={
-                "fromSrc": "-",
-                "repo": repository,
-                "tag": tag,
-                "changes": [*labels, 'CMD ["/bin/bash"]'],
-            },
-            headers={"Content-Type": "application/tar"},
-            timeout=600,
+        repository, tag = BASE_TAG.split(":")
+        engine.client.api.import_image(
+            root, repository=repository, tag=tag, changes=[*labels, 'CMD ["/bin/bash"]']
         )
-        api._raise_for_status(answer)
 
 
 def source_hash(base_id: str, root: Path = ROOT) -> str:
@@ -139,17 +126,16 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _context() -> bytes:
-    """Pack the build's context: the sources and nothing else, with one time for all, so that layers are reused."""
+    """Pack the build's context: the sources alone, with one time for all, so that layers are reused."""
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=1) as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for path in _sources(ROOT):
-                member = tar.gettarinfo(path, arcname=str(path.relative_to(ROOT)))
-                member.uid = member.gid = 0
-                member.uname = member.gname = "root"
-                member.mtime = 0
-                with path.open("rb") as file:
-                    tar.addfile(member, file)
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in _sources(ROOT):
+            member = tar.gettarinfo(path, arcname=str(path.relative_to(ROOT)))
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            member.mtime = 0
+            with path.open("rb") as file:
+                tar.addfile(member, file)
     return buffer.getvalue()
 
 
@@ -159,7 +145,6 @@ def _build(engine: Engine, context: io.BytesIO, tag: str, base: str) -> Iterator
         events: Iterator[dict[str, Any]] = engine.client.api.build(
             fileobj=context,
             custom_context=True,
-            encoding="gzip",
             dockerfile="Containerfile",
             tag=tag,
             buildargs={"BASE": base},

@@ -9,7 +9,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-#: Names the process that a test run's workers belong to, so that their labs die with the run and not with a worker.
+#: Names the process that a test run's workers belong to: their labs die with the run, not with a worker.
 SESSION_VARIABLE = "IPALAB_SESSION_OWNER"
 
 

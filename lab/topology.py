@@ -29,11 +29,12 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from lab.errors import BadTopology
 
@@ -60,7 +61,7 @@ class Passwords:
 
 @dataclass(frozen=True)
 class Member:
-    """One host of the realm.  ``role`` is server, replica or client; ``origin`` the master it is installed from."""
+    """One host of the realm: ``role`` is server, replica or client, ``origin`` the master it comes from."""
 
     name: str
     role: str
@@ -128,6 +129,22 @@ def load(name_or_path: str | Path) -> Topology:
     except OSError as error:
         raise BadTopology(f"The lab file {path} cannot be read: {error.strerror}.") from error
     return parse(text, name=path.stem, source=str(path))
+
+
+def from_recipe(recipe: str) -> Topology:
+    """Make the topology that :meth:`Topology.recipe` wrote down."""
+    facts = json.loads(recipe)
+    members = tuple(
+        Member(
+            **{
+                **member,
+                "capabilities": frozenset(member["capabilities"]),
+                "installer_options": tuple(member["installer_options"]),
+            }
+        )
+        for member in facts["members"]
+    )
+    return Topology(**{**facts, "members": members, "passwords": Passwords(**facts["passwords"])})
 
 
 def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
@@ -228,12 +245,12 @@ def _passwords(data: object, source: str) -> Passwords:
 def _known_keys(data: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     for key in data:
         if key not in known:
-            raise BadTopology(f"{where}: unknown key '{key}'{_hint(key, known)}.")
+            raise BadTopology(f"{where}: unknown key '{key}'{_hint(key, known)}")
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean '{close[0]}'?" if close else f"; known are {', '.join(sorted(known))}"
+    return f", did you mean '{close[0]}'?" if close else f"; known are {', '.join(sorted(known))}."
 
 
 def _string(data: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:

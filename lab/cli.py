@@ -1,0 +1,68 @@
+"""``python -m lab``: identity servers in containers, for scenarios and for trying things out.
+
+  python -m lab up                a server of the realm EXAMPLE.TEST, with ipa-backup and ipa-restore on it
+  python -m lab shell             a shell on it
+  python -m lab exec ipactl status
+  python -m lab down
+
+A lab is a realm on a network of its own; any number of them can be up side by side.  All that they consist
+of is labelled, and 'prune' removes what is labelled and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType, ModuleType
+
+from lab.commands import build, cp, down, exec, logs, ls, prune, shell, up
+from lab.engine import connect
+from lab.errors import LabError
+
+VERBS: dict[str, ModuleType] = {
+    "build": build,
+    "up": up,
+    "ls": ls,
+    "exec": exec,
+    "shell": shell,
+    "logs": logs,
+    "cp": cp,
+    "down": down,
+    "prune": prune,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the whole command."""
+    whole = argparse.ArgumentParser(
+        prog="python -m lab", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, module in VERBS.items():
+        verb = verbs.add_parser(name, help=module.HELP, description=module.__doc__)
+        module.add_arguments(verb)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status (2: usage; others: see :mod:`lab.errors`)."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return int(VERBS[options.verb].run(connect(), options))
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("lab: interrupted; what was half up is removed.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """Let SIGTERM unwind like Ctrl-C, so that what is half up is removed."""
+    del number, frame
+    raise KeyboardInterrupt

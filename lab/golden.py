@@ -1,0 +1,153 @@
+"""Installed hosts as images: a topology is installed once, and cloned for everything that needs it.
+
+A golden image is named by a hash of all that goes into it: the images of the hosts, the lab file's content
+and the commands that install it.  Whatever of these changes, the hash changes with it, and the next use
+installs afresh.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import docker.errors
+
+from lab.engine import Engine
+from lab.image import ROOT
+from lab.install import installation
+from lab.topology import Topology
+
+if TYPE_CHECKING:
+    from lab.realm import Realm
+
+REPOSITORY = "ipalab-golden"
+LOCKS = ROOT / ".lab" / "locks"
+
+#: Belongs to the recipe: raise it when hosts are made, prepared or committed in another way.
+PROCEDURE = 1
+
+#: How many recipes of one topology are kept; older ones are removed when a new one is made.
+KEPT = 2
+
+Say = Callable[[str], None]
+Install = Callable[[Engine, Topology, Mapping[str, str], str, Say], "Realm"]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The images of one installed topology by host name, and each host's resolv.conf in base64."""
+
+    images: dict[str, str]
+    resolvers: dict[str, str]
+
+
+def recipe_hash(engine: Engine, topology: Topology, images: Mapping[str, str]) -> str:
+    """Hash all that goes into the golden images of a topology."""
+    recipe = {
+        "procedure": PROCEDURE,
+        "topology": topology.recipe(),
+        "images": {name: str(engine.client.images.get(image).id) for name, image in images.items()},
+        "commands": [[step.host, *step.argv] for step in installation(topology)],
+    }
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def ensure_golden(
+    engine: Engine, topology: Topology, images: Mapping[str, str], install: Install, say: Say
+) -> Golden:
+    """Return the golden images of a topology, made now when there are none.
+
+    Several processes that ask at the same time wait for the first of them.
+    """
+    key = recipe_hash(engine, topology, images)
+    found = _find(engine, topology, key)
+    if found:
+        return found
+    with _lock(key):
+        found = _find(engine, topology, key)
+        if found:
+            return found
+        say(f"Installing topology '{topology.name}' once, to be cloned from then on")
+        _make(engine, topology, images, key=key, install=install, say=say)
+        _remove_stale(engine, topology, key)
+        found = _find(engine, topology, key)
+        assert found is not None
+        return found
+
+
+def _tag(topology: Topology, key: str, host: str) -> str:
+    return f"{REPOSITORY}:{topology.name}-{key}-{host}".lower()
+
+
+def _find(engine: Engine, topology: Topology, key: str) -> Golden | None:
+    images, resolvers = {}, {}
+    for member in topology.members:
+        tag = _tag(topology, key, member.name)
+        try:
+            image = engine.client.images.get(tag)
+        except docker.errors.ImageNotFound:
+            return None
+        images[member.name] = tag
+        resolvers[member.name] = engine.label_of(image.labels, "resolver")
+    return Golden(images, resolvers)
+
+
+def _make(
+    engine: Engine, topology: Topology, images: Mapping[str, str], *, key: str, install: Install, say: Say
+) -> None:
+    with install(engine, topology, images, f"golden-{key}", say) as realm:
+        resolvers = {}
+        for host in realm.hosts.values():
+            resolvers[host.name] = base64.b64encode(host.read_bytes("/etc/resolv.conf")).decode()
+        for member in reversed(topology.members):
+            say(f"  {topology.fqdn(member)}: shutting down")
+            realm.host(member.name).stop()
+        # The last one that is tagged makes the set complete, so an interrupted run leaves no half of it in
+        # use.
+        for host in realm.hosts.values():
+            labels = engine.labels(
+                "images",
+                "golden",
+                topology=topology.name,
+                recipe=key,
+                resolver=resolvers[host.name],
+                owner="",
+                address="",
+                host=host.name,
+            )
+            changes = [f'LABEL {name}="{value}"' for name, value in labels.items()]
+            repository, tag = _tag(topology, key, host.name).split(":")
+            host.container.commit(repository=repository, tag=tag, changes="\n".join(changes))
+            say(f"  {host.fqdn}: kept as {repository}:{tag}")
+
+
+def _remove_stale(engine: Engine, topology: Topology, key: str) -> None:
+    """Remove the topology's older recipes, unless a host still stands on one."""
+    recipes: list[str] = []
+    for image in engine.images("golden"):
+        if engine.label_of(image.labels, "topology") != topology.name:
+            continue
+        recipe = engine.label_of(image.labels, "recipe")
+        if recipe not in recipes:
+            recipes.append(recipe)
+        if recipes.index(recipe) >= KEPT and recipe != key:
+            for name in image.tags:
+                try:
+                    engine.client.images.remove(name)
+                except docker.errors.APIError as error:
+                    if error.status_code not in (404, 409):
+                        raise
+
+
+@contextmanager
+def _lock(key: str) -> Iterator[None]:
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    with (LOCKS / f"golden-{key}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,201 @@
+"""A lab that is up: the hosts of one topology on a network of their own.
+
+``with Realm.up(…) as realm:`` brings them up and takes them down again, also when it is interrupted.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from lab import owner as owners
+from lab.engine import Engine
+from lab.errors import LabError, NoSuchLab
+from lab.golden import Golden, ensure_golden
+from lab.host import Host, create_container
+from lab.image import ensure_server_image
+from lab.install import installation
+from lab.network import create_network, host_addresses
+from lab.topology import Topology, from_recipe
+
+Say = Callable[[str], None]
+
+
+def _quiet(_: str) -> None:
+    return
+
+
+@dataclass
+class Realm:
+    """The hosts of one lab, by their names.  ``seconds`` is how long it took until they were ready."""
+
+    engine: Engine
+    name: str
+    topology: Topology
+    hosts: dict[str, Host]
+    seconds: float = 0.0
+
+    @classmethod
+    def up(
+        cls,
+        engine: Engine,
+        topology: Topology,
+        *,
+        name: str = "",
+        owner: str = "",
+        installed: bool = True,
+        image: str = "",
+        say: Say = _quiet,
+    ) -> Realm:
+        """Bring the topology's hosts up.
+
+        ``installed``: as clones of a golden image (made first when there is none), ready to use; otherwise
+        bare hosts that have booted.  ``owner``: the process that the lab ends with, see :mod:`lab.owner`;
+        none means that the lab stays until it is taken down.  ``image`` replaces every image that the
+        topology names.
+        """
+        images = member_images(engine, topology, image, say)
+        golden = ensure_golden(engine, topology, images, install_realm, say) if installed else None
+        lab = name or f"lab-{secrets.token_hex(3)}"
+        if engine.containers(lab) or engine.networks(lab):
+            raise LabError(f"There is a lab '{lab}' already: take it down first, or choose another name.")
+        realm = cls(engine, lab, topology, {})
+        started = time.monotonic()
+        try:
+            realm._create(golden.images if golden else images, owner)
+            for host in realm.hosts.values():
+                host.container.start()
+            if golden:
+                realm._keep_resolvers(golden)
+                for host in realm.hosts.values():
+                    host.wait_ready()
+            else:
+                for host in realm.hosts.values():
+                    host.wait_booted()
+        except BaseException:
+            realm.down()
+            raise
+        realm.seconds = time.monotonic() - started
+        return realm
+
+    @classmethod
+    def attach(cls, engine: Engine, name: str) -> Realm:
+        """Find a lab that is up; raises :class:`NoSuchLab` with the names of those that are."""
+        containers = engine.containers(name)
+        if not containers:
+            known = sorted({engine.label_of(container.labels) for container in engine.containers()})
+            raise NoSuchLab(f"There is no lab '{name}'; there are: {', '.join(known) or 'none'}.")
+        hosts = {}
+        topology = None
+        for container in containers:
+            recipe = engine.label_of(container.labels, "topology")
+            if not recipe:
+                continue
+            topology = from_recipe(recipe)
+            wanted = engine.label_of(container.labels, "host")
+            member = next(member for member in topology.members if member.name == wanted)
+            address = engine.label_of(container.labels, "address")
+            hosts[member.name] = Host(engine, topology, member, container, address)
+        if topology is None:
+            raise NoSuchLab(f"The containers of '{name}' are no lab: their labels do not name a topology.")
+        return cls(engine, name, topology, hosts)
+
+    def host(self, name: str) -> Host:
+        """Give a host by its name, with or without the domain."""
+        short = name.removesuffix(f".{self.topology.domain}")
+        if short not in self.hosts:
+            raise NoSuchLab(f"Lab '{self.name}' has no host '{name}'; it has {', '.join(self.hosts)}.")
+        return self.hosts[short]
+
+    @property
+    def master(self) -> Host:
+        """The first server."""
+        return self.hosts[self.topology.masters[0].name]
+
+    def down(self) -> None:
+        """Remove the hosts and the network."""
+        self.engine.remove(self.name)
+
+    def __enter__(self) -> Realm:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.down()
+
+    def _create(self, images: Mapping[str, str], owner: str) -> None:
+        """Make the network and the hosts, not yet started."""
+        engine, topology = self.engine, self.topology
+        labels = engine.labels(self.name, "network", owner=owner)
+        _, subnet = create_network(engine, self.name, labels)
+        addresses = dict(zip((m.name for m in topology.members), host_addresses(subnet), strict=False))
+        names = {topology.fqdn(member): addresses[member.name] for member in topology.members}
+        for member in topology.members:
+            fqdn, address = topology.fqdn(member), addresses[member.name]
+            container = create_container(
+                engine,
+                f"{self.name}-{member.name}",
+                hostname=fqdn,
+                image=images[member.name],
+                network=self.name,
+                address=address,
+                others={name: other for name, other in names.items() if name != fqdn},
+                labels=engine.labels(
+                    self.name,
+                    "host",
+                    owner=owner,
+                    host=member.name,
+                    address=address,
+                    topology=topology.recipe(),
+                ),
+            )
+            self.hosts[member.name] = Host(engine, topology, member, container, address)
+
+    def _keep_resolvers(self, golden: Golden) -> None:
+        """Give each host the resolv.conf of its installer: the engine writes its own at every start."""
+        for name, encoded in golden.resolvers.items():
+            content = base64.b64decode(encoded)
+            self.hosts[name].run(["sh", "-c", "cat >/etc/resolv.conf"], input=content)
+
+
+def member_images(engine: Engine, topology: Topology, image: str, say: Say) -> dict[str, str]:
+    """Say which image each host is made from: the given one, its own, the topology's, else the lab's."""
+    own = ""
+    chosen = {}
+    for member in topology.members:
+        wanted = image or member.image or topology.image
+        if not wanted:
+            own = own or ensure_server_image(engine, say)
+            wanted = own
+        chosen[member.name] = wanted
+    return chosen
+
+
+def install_realm(engine: Engine, topology: Topology, images: Mapping[str, str], lab: str, say: Say) -> Realm:
+    """Bring up bare hosts and install the realm on them; the caller takes it down."""
+    realm = Realm(engine, lab, topology, {})
+    try:
+        realm._create(images, owners.this_process())
+        for host in realm.hosts.values():
+            host.container.start()
+        for host in realm.hosts.values():
+            host.wait_booted()
+        for step in installation(topology):
+            host = realm.hosts[step.host]
+            say(f"  {host.fqdn}: {step.argv[0]}")
+            started = time.monotonic()
+            host.run(step.argv, timeout=1800)
+            host.wait_ready()
+            say(f"  {host.fqdn}: installed in {time.monotonic() - started:.0f} s")
+    except BaseException:
+        realm.down()
+        raise
+    return realm
