@@ -1,0 +1,308 @@
+"""The steps of a backup.
+
+Only what must be still is taken while IPA is stopped: the binary copy of the databases and the files.  The LDIF is
+exported from that copy after IPA has been started again, so both show the same moment and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import ipabackup
+from ipabackup.archive.header import BackupType, Header
+from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
+from ipabackup.archive.publish import PartialBackup, leftovers
+from ipabackup.archive.writer import PayloadWriter, Sealed
+from ipabackup.directory.instances import Instance
+from ipabackup.directory.ldif_scan import records
+from ipabackup.directory.tools import export_config
+from ipabackup.host.accounts import Group, User
+from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
+from ipabackup.record import ENTRIES, SERVER, ServerRecord
+from ipabackup.roles import ours
+from ipabackup.server import BACKUP_DIR, Machine, Server
+from ipabackup.steps import Plan, Reporter, Step
+
+#: Prefix of the folder, beside the instance's own backups, that holds the binary copy while it is archived.
+STAGING = ".ipabackup-"
+
+
+@dataclass(frozen=True)
+class BackupOptions:
+    """What was asked for: `logs` adds the log files; `target` is the folder that backups are kept in."""
+
+    logs: bool = False
+    target: Path = BACKUP_DIR
+    level: int = 3
+
+
+@dataclass
+class _Run:
+    """What the steps of one backup hand to each other."""
+
+    server: Server
+    options: BackupOptions
+    machine: Machine
+    inventory: Inventory
+    moment: datetime
+    partial: PartialBackup | None = None
+    writer: PayloadWriter | None = None
+    sealed: Sealed | None = None
+    staging: dict[str, Path] = field(default_factory=dict)
+    entries: dict[str, dict[str, int]] = field(default_factory=dict)
+    services: list[str] = field(default_factory=list)
+    published: Path | None = None
+
+    @property
+    def payload(self) -> PayloadWriter:
+        assert self.writer is not None, "the step that opens the payload comes first"
+        return self.writer
+
+
+@dataclass(frozen=True)
+class BackupPlan:
+    """A plan, and where its result is to be found once it has run."""
+
+    plan: Plan
+    run: _Run
+
+    @property
+    def path(self) -> Path | None:
+        """The finished backup, or None."""
+        return self.run.published
+
+
+def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> BackupPlan:
+    """The plan of a full backup of `server`; reads the inventory, changes nothing."""
+    probe = machine.probe()
+    inventory = resolve(machine.rules(), server.names(), probe, logs=options.logs)
+    run = _Run(server, options, machine, inventory, datetime.now(timezone.utc))
+    still = [item for item in inventory.items if item.kind is not PathKind.LOG]
+    logs = [item for item in inventory.items if item.kind is PathKind.LOG]
+
+    steps = [Step("prepare", "Preparing the backup", lambda report: _prepare(run, report))]
+    if server.running:
+        steps.append(Step("stop-ipa", "Stopping IPA", lambda _: machine.services.ipa_stop(), closed_by="start-ipa"))
+    steps += [
+        Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report)),
+        Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report)),
+    ]
+    if server.running:
+        steps.append(Step("start-ipa", "Starting IPA again", lambda _: machine.services.ipa_start()))
+    steps += [
+        Step("archive-data", "Archiving the databases", lambda report: _archive_data(run, report)),
+        Step("export-ldif", "Exporting the directory as LDIF", lambda report: _export(run, report)),
+    ]
+    if logs:
+        steps.append(Step("archive-logs", "Archiving logs", lambda report: _archive_items(run, logs, report)))
+    steps += [
+        Step("seal", "Finishing the payload", lambda report: _seal(run, report)),
+        Step("publish", "Publishing the backup", lambda report: _publish(run, report)),
+    ]
+    facts = {
+        "host": server.host,
+        "target": str(options.target),
+        "instances": [str(summary) for summary in server.summaries()],
+        "paths": [item.path for item in inventory.items],
+        "stops_ipa": server.running,
+    }
+    title = f"Full backup of {server.host} into {options.target}"
+    return BackupPlan(Plan("backup", title, tuple(steps), lambda: _cleanup(run), facts), run)
+
+
+def _prepare(run: _Run, report: Reporter) -> None:
+    for old in leftovers(run.options.target):
+        report.note(f"Removing what an unfinished backup left behind: {old}")
+        shutil.rmtree(old)
+    run.partial = PartialBackup.create(run.options.target, full=True, moment=run.moment)
+    for instance in run.server.instances:
+        run.staging[instance.name] = make_staging(instance, report)
+    run.writer = PayloadWriter(
+        run.partial.path / payload_name(full=True, encrypted=False),
+        level=run.options.level,
+        progress=lambda done: report.progress(done, 0),
+    )
+    run.payload.add_bytes(record_name(SERVER), _record(run).render())
+    for rule in run.inventory.missing:
+        report.note(f"Not on this server: {rule.pattern}")
+
+
+def make_staging(instance: Instance, report: Reporter) -> Path:
+    """A folder of the instance's own account for copies of its data; older ones are removed.
+
+    The server's tools give up root's rights, so they can write only where that account can.
+    """
+    home = instance.backup_dir
+    for old in home.glob(f"{STAGING}*"):
+        report.note(f"Removing what an unfinished backup left behind: {old}")
+        shutil.rmtree(old)
+    made = Path(tempfile.mkdtemp(prefix=STAGING, dir=home))
+    shutil.chown(made, instance.user)
+    return made
+
+
+def _record(run: _Run) -> ServerRecord:
+    users, groups = _owners(run)
+    selinux = run.machine.selinux
+    booleans = None
+    if selinux.enabled():
+        booleans = {name: state.now for name, state in selinux.booleans(BOOLEANS).items()}
+    return ServerRecord.of(
+        run.server,
+        users=users,
+        groups=groups,
+        units=tuple(ours(run.machine.services.enabled_units())),
+        logs=tuple(item.path for item in run.inventory.items if item.kind is PathKind.LOG),
+        exclusive=tuple((item.path, item.exclude) for item in run.inventory.items if item.exclusive),
+        booleans=booleans,
+        missing=tuple(rule.pattern for rule in run.inventory.missing),
+    )
+
+
+#: The booleans that FreeIPA's installers switch on, for httpd, AD trust and home folders on NFS.
+BOOLEANS = (
+    "httpd_can_network_connect",
+    "httpd_manage_ipa",
+    "httpd_run_ipa",
+    "httpd_dbus_sssd",
+    "samba_portmapper",
+)
+
+
+def _owners(run: _Run) -> tuple[tuple[User, ...], tuple[Group, ...]]:
+    """The local accounts that own anything in the backup, and those that the directory runs as."""
+    uids: set[int] = set()
+    gids: set[int] = set()
+    for path in _walk(run.inventory.items):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        uids.add(status.st_uid)
+        gids.add(status.st_gid)
+    accounts = run.machine.accounts
+    users = {user.name: user for user in map(accounts.user_of, sorted(uids)) if user is not None}
+    for instance in run.server.instances:
+        user = accounts.user(instance.user)
+        if user is not None:
+            users[user.name] = user
+    groups = {group.name: group for group in map(accounts.group_of, sorted(gids)) if group is not None}
+    for user in users.values():
+        for name in (user.group, *user.groups):
+            group = accounts.group(name)
+            if group is not None:
+                groups[name] = group
+    return tuple(users.values()), tuple(groups.values())
+
+
+def _walk(items: tuple[InventoryItem, ...]) -> Iterator[str]:
+    for item in items:
+        yield item.path
+        if item.kind is PathKind.REQUIRED_DIRECTORY:
+            continue
+        for folder, folders, files in os.walk(item.path):
+            folders[:] = [name for name in folders if not item.excludes(f"{folder}/{name}")]
+            for name in (*folders, *files):
+                yield f"{folder}/{name}"
+
+
+def _copy_data(run: _Run, report: Reporter) -> None:
+    for instance in run.server.instances:
+        report.note(f"Binary copy of slapd-{instance.name}")
+        run.machine.tools.archive(instance, run.staging[instance.name] / "binary")
+
+
+def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> None:
+    for item in items:
+        path = run.machine.path(item.path)
+        if item.kind in (PathKind.FILE, PathKind.REQUIRED_DIRECTORY):
+            run.payload.add_path(path, file_name(item.path))
+        else:
+            run.payload.add_tree(path, file_name(item.path), exclude=item.excludes)
+
+
+def _archive_data(run: _Run, report: Reporter) -> None:
+    for instance in run.server.instances:
+        run.payload.add_tree(run.staging[instance.name] / "binary", binary_root(instance.name))
+
+
+def _export(run: _Run, report: Reporter) -> None:
+    for instance in run.server.instances:
+        staging = run.staging[instance.name]
+        source = export_config(instance, staging / "binary", staging / "config")
+        for backend in instance.backends:
+            exported = run.machine.tools.export(source, backend.name, staging / f"{backend.name}.ldif")
+            report.note(f"{instance.name}, {backend.name}: {exported.summary.entries} entries")
+            run.entries.setdefault(instance.name, {})[backend.name] = exported.summary.entries
+            if backend.suffix.lower() == run.server.basedn.lower():
+                run.services = configured_services(exported.path, run.server.host)
+            with exported.path.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                run.payload.add_stream(ldif_name(instance.name, backend.name), stream, size)
+            # Password hashes and keys in clear text: not a moment longer than needed, and not the space either.
+            exported.path.unlink()
+
+
+def configured_services(ldif: Path, host: str) -> list[str]:
+    """The services that the directory in `ldif` says are enabled on `host`, in start order of their names.
+
+    They are the entries below ``cn=HOST,cn=masters`` whose ipaConfigString says ``enabledService`` (or, for one that is
+    in use but hidden, ``hiddenService``).
+    """
+    below = f",cn={host},cn=masters,".lower()
+    found = []
+    with ldif.open("rb") as lines:
+        for dn, attributes in records(lines):
+            if below not in dn.lower() or dn.lower().startswith("nsuniqueid="):
+                continue
+            states = {value.lower() for value in attributes.get("ipaconfigstring", ())}
+            if states & {b"enabledservice", b"hiddenservice"} and "cn" in attributes:
+                found.append(attributes["cn"][0].decode("utf-8", "replace"))
+    return sorted(found)
+
+
+def _seal(run: _Run, report: Reporter) -> None:
+    run.payload.add_bytes(record_name(ENTRIES), json.dumps(run.entries).encode())
+    run.sealed = run.payload.close()
+    for finding in run.sealed.findings:
+        report.warn(str(finding))
+
+
+def _publish(run: _Run, report: Reporter) -> None:
+    assert run.sealed is not None
+    assert run.partial is not None
+    header = Header(
+        type=BackupType.FULL,
+        time=run.moment.replace(microsecond=0),
+        host=run.server.host,
+        ipa_version=run.server.ipa_version,
+        services=tuple(run.services),
+        realm=run.server.realm,
+        product_version=ipabackup.__version__,
+        instances=run.server.summaries(),
+        compression="zstd",
+    ).sealed(
+        payload=run.sealed.path.name,
+        size=run.sealed.size,
+        sha256=run.sealed.sha256,
+        uncompressed_size=run.sealed.uncompressed_size,
+    )
+    run.published = run.partial.publish(header.render())
+    report.note(f"{run.published}: {run.sealed.size} bytes, {run.sealed.members} members")
+
+
+def _cleanup(run: _Run) -> None:
+    if run.published is None:
+        if run.writer is not None and run.sealed is None:
+            run.writer.abort()
+        if run.partial is not None:
+            run.partial.discard()
+    for folder in run.staging.values():
+        shutil.rmtree(folder, ignore_errors=False)

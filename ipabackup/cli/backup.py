@@ -1,0 +1,59 @@
+"""The command ``ipa-backup``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from ipabackup.backup import BackupOptions, plan_backup
+from ipabackup.cli.display import Display
+from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
+from ipabackup.directory.connection import check_password
+from ipabackup.host.lock import exclusive
+from ipabackup.server import Machine, Server
+from ipabackup.steps import run_plan
+
+LOG_FILE = "/var/log/ipabackup.log"
+
+
+def make_parser() -> Parser:
+    """The command line of ``ipa-backup``."""
+    parser = Parser(
+        prog="ipa-backup",
+        description="Back up this identity server: files, directory data, accounts. IPA is stopped only while its "
+        "files and databases are copied, and runs again however the command ends.",
+        epilog="Exit status: see docs/exit-codes.md. Backups are kept in /var/lib/ipa/backup.",
+    )
+    parser.add_argument("--logs", action="store_true", help="include log files")
+    add_shared(parser, LOG_FILE)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's); returns the exit status."""
+    arguments = parsed(make_parser(), argv)
+    return conclude(arguments, "ipa-backup", lambda display: _backup(arguments, display))
+
+
+def _backup(arguments: Namespace, display: Display) -> int:
+    given = password(arguments)
+    machine = Machine.system()
+    with exclusive("ipa-backup"):
+        server = Server.discover(machine)
+        if given is not None and server.running:
+            for instance in server.instances:
+                check_password(instance.ldapi_uri, given)
+        plan = plan_backup(server, BackupOptions(logs=arguments.logs), machine)
+        if arguments.dry_run:
+            show_plan(plan.plan, arguments.json)
+            return 0
+        run_plan(plan.plan, display.listeners())
+    display.data("backup", path=plan.path)
+    display.say(f"Backed up to {plan.path}")
+    display.say("The ipa-backup command was successful")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

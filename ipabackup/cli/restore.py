@@ -1,0 +1,108 @@
+"""The command ``ipa-restore``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from ipabackup.cli.display import Display
+from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
+from ipabackup.errors import Declined, NotInstalled, UsageError
+from ipabackup.host.lock import exclusive
+from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
+from ipabackup.server import BACKUP_DIR, Machine, Server
+from ipabackup.steps import run_plan
+from ipabackup.store import extract_backup, open_backup
+
+LOG_FILE = "/var/log/iparestore.log"
+
+
+def make_parser() -> Parser:
+    """The command line of ``ipa-restore``."""
+    parser = Parser(
+        prog="ipa-restore",
+        description="Bring an identity server back from a backup. The backup is checked as a whole before anything is "
+        "stopped.",
+        epilog="Exit status: see docs/exit-codes.md.",
+    )
+    parser.add_argument("backup", metavar="BACKUP", help=f"a backup's folder, or its name below {BACKUP_DIR}")
+    parser.add_argument(
+        "--extract",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="DIR",
+        help="unpack the backup, LDIF files included, into the new folder DIR (default: the backup's "
+        "name, here) and restore nothing",
+    )
+    parser.add_argument("--no-logs", action="store_true", help="do not restore log files")
+    parser.add_argument("-U", "--unattended", action="store_true", help="never ask")
+    add_shared(parser, LOG_FILE)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's); returns the exit status."""
+    arguments = parsed(make_parser(), argv)
+    return conclude(arguments, "ipa-restore", lambda display: _restore(arguments, display))
+
+
+def _restore(arguments: Namespace, display: Display) -> int:
+    given = password(arguments)
+    path = find_backup(arguments.backup)
+    if arguments.extract is not None:
+        if arguments.dry_run:
+            raise UsageError("--extract and --dry-run exclude each other.")
+        # '--extract' without a folder is Path(), which is this very folder: the backup's name goes below it.
+        target = arguments.extract if arguments.extract != Path() else Path.cwd() / path.name
+        count = extract_backup(path, target)
+        display.data("extracted", path=str(target), members=count)
+        display.say(f"Extracted {count} members to {target}")
+        return 0
+    machine = Machine.system()
+    with exclusive("ipa-restore"):
+        display.say(f"Checking {path}")
+        opened = open_backup(path)
+        try:
+            server: Server | None = Server.discover(machine)
+        except NotInstalled:
+            server = None
+        options = RestoreOptions(logs=not arguments.no_logs, password=given)
+        plan = plan_restore(opened, server, options, machine)
+        if arguments.dry_run:
+            show_plan(plan.plan, arguments.json)
+            return 0
+        _confirm(plan, arguments, display)
+        run_plan(plan.plan, display.listeners())
+    display.say("The ipa-restore command was successful")
+    return 0
+
+
+def find_backup(name: str) -> Path:
+    """The backup's folder: `name` itself, or, when it has no ``/``, the one of that name where backups are kept."""
+    path = Path(name)
+    if "/" not in name and not path.exists():
+        return BACKUP_DIR / name
+    return path
+
+
+def _confirm(plan: RestorePlan, arguments: Namespace, display: Display) -> None:
+    if plan.version_differs:
+        display.say(f"warning: {plan.version_differs}")
+    if arguments.unattended:
+        return
+    print("This will be overwritten:", file=sys.stderr)
+    for thing in plan.overwrites:
+        print(f"  - {thing}", file=sys.stderr)
+    print("Other masters keep their data, and have to be re-initialised from this one.", file=sys.stderr)
+    if not sys.stdin.isatty():
+        raise Declined("There is no terminal to confirm on.", remedy="Give -U to restore without being asked.")
+    print("Restore? [no]: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Declined("Not restored: not confirmed.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

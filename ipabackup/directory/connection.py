@@ -1,0 +1,102 @@
+"""Talking to a running instance over its local socket.
+
+Root is mapped to Directory Manager there (autobind), so nobody is asked for a password.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import ldap
+import ldap.sasl
+from ldap.controls import SimplePagedResultsControl
+
+from ipabackup.directory.tools import DirectoryFailure
+from ipabackup.errors import WrongPassword
+
+DIRECTORY_MANAGER = "cn=Directory Manager"
+#: Seconds for one LDAP operation.
+LIMIT = 600
+_PAGE = 5000
+
+
+@contextmanager
+def connected(uri: str, *, patience: float = 60.0) -> Iterator[Any]:
+    """A connection bound as root's identity (SASL EXTERNAL), waited for up to `patience` seconds.
+
+    Raises DirectoryFailure when the instance does not answer in time.
+    """
+    connection = _waited_for(uri, patience)
+    try:
+        yield connection
+    finally:
+        connection.unbind_s()
+
+
+def _waited_for(uri: str, patience: float) -> Any:
+    limit = time.monotonic() + patience
+    while True:
+        connection = ldap.initialize(uri)
+        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
+        connection.set_option(ldap.OPT_TIMEOUT, LIMIT)
+        try:
+            connection.sasl_interactive_bind_s("", ldap.sasl.external())
+        except (ldap.SERVER_DOWN, ldap.BUSY, ldap.UNAVAILABLE, ldap.CONNECT_ERROR) as error:
+            if time.monotonic() > limit:
+                raise DirectoryFailure(f"The directory server at {uri} does not answer: {error}.") from error
+            # The socket appears some tenths of a second after the process; there is no event to wait for.
+            time.sleep(0.1)
+        except ldap.LDAPError as error:
+            raise DirectoryFailure(f"The directory server at {uri} refuses root: {error}.") from error
+        else:
+            return connection
+
+
+def check_password(uri: str, password: str) -> None:
+    """Bind as Directory Manager; raises WrongPassword when `password` is not theirs, DirectoryFailure when the instance
+    does not answer.
+    """
+    connection = ldap.initialize(uri)
+    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
+    connection.set_option(ldap.OPT_TIMEOUT, 30)
+    try:
+        connection.simple_bind_s(DIRECTORY_MANAGER, password)
+    except (ldap.INVALID_CREDENTIALS, ldap.UNWILLING_TO_PERFORM) as error:
+        raise WrongPassword(
+            "The Directory Manager password is wrong.",
+            remedy="Leave out -p: as root no password is needed.",
+        ) from error
+    except ldap.LDAPError as error:
+        raise DirectoryFailure(f"The directory server at {uri} does not answer: {error}.") from error
+    finally:
+        connection.unbind_s()
+
+
+def count_live_entries(uri: str, suffix: str, created_before: datetime | None = None) -> int:
+    """The number of entries below `suffix` that are not tombstones; with `created_before` (aware), only older ones.
+
+    LDAP subentries count too, as they do in an LDIF export.
+    """
+    filters = "(|(objectClass=*)(objectClass=ldapSubEntry))"
+    if created_before is not None:
+        moment = created_before.astimezone(timezone.utc).strftime("%Y%m%d%H%M%SZ")
+        filters = f"(&{filters}(!(createTimestamp>={moment})))"
+    count = 0
+    with connected(uri) as connection:
+        page = SimplePagedResultsControl(True, size=_PAGE, cookie="")
+        while True:
+            request = connection.search_ext(
+                suffix, ldap.SCOPE_SUBTREE, filters, ["1.1"], serverctrls=[page], timeout=LIMIT
+            )
+            _, found, _, controls = connection.result3(request, timeout=LIMIT)
+            count += sum(1 for dn, _ in found if dn is not None)
+            cookies = [
+                control.cookie for control in controls if control.controlType == SimplePagedResultsControl.controlType
+            ]
+            if not cookies or not cookies[0]:
+                return count
+            page.cookie = cookies[0]

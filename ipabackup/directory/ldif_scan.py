@@ -1,0 +1,116 @@
+"""Reading an LDIF export as a stream: how many entries, is it whole, what does it say of the masters.
+
+A scanner of our own rather than python-ldap's parser: it has to keep up with the copying of the data (a 195 MB export
+takes python-ldap 6.5 s and this a fraction of a second), and it needs to know only where entries begin.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+RUV_UNIQUE_ID = "ffffffff-ffffffff-ffffffff-ffffffff"
+
+_RECORD = b"\ndn:"
+# 389 DS puts nsuniqueid= in front of a deleted entry's DN; the second form is the same in base64.
+_TOMBSTONES = (b"\ndn: nsuniqueid=", b"\ndn:: bnN1bmlxdWVp")
+_KEEP = max(len(marker) for marker in _TOMBSTONES) - 1
+
+
+@dataclass(frozen=True)
+class LdifSummary:
+    """What an export holds: `entries` without tombstones, `tombstones` (the RUV entry is one), and whether the text
+    ended at the end of an entry (`whole`).
+    """
+
+    entries: int
+    tombstones: int
+    whole: bool
+
+    @property
+    def total(self) -> int:
+        """All records, tombstones included: what the export tool counts as processed."""
+        return self.entries + self.tombstones
+
+
+class LdifCounter:
+    """Counts entries in an LDIF that is fed to it in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._records = 0
+        self._tombstones = 0
+        self._last = b""
+        self._seen = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece."""
+        if not piece:
+            return
+        self._last = (self._last + piece)[-2:]
+        text = self._rest + piece if self._seen else b"\n" + piece
+        self._seen = True
+        # A marker may lie across two pieces; the longest one is kept back.
+        end = len(text) - min(len(text), _KEEP)
+        self._count(text, end)
+        self._rest = text[end:]
+
+    def _count(self, text: bytes, end: int) -> None:
+        """Count the markers that begin before `end`."""
+        records = text.count(_RECORD, 0, end + len(_RECORD) - 1)
+        if records:
+            self._records += records
+            self._tombstones += sum(text.count(marker, 0, end + len(marker) - 1) for marker in _TOMBSTONES)
+
+    def close(self) -> LdifSummary:
+        """The verdict, once everything has been fed."""
+        self._count(self._rest, len(self._rest))
+        self._rest = b""
+        return LdifSummary(self._records - self._tombstones, self._tombstones, self._last == b"\n\n")
+
+
+def count_entries(pieces: Iterable[bytes]) -> LdifSummary:
+    """Count the entries of an LDIF given in pieces."""
+    counter = LdifCounter()
+    for piece in pieces:
+        counter.feed(piece)
+    return counter.close()
+
+
+def records(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, list[bytes]]]]:
+    """The entries of an LDIF as (DN, attribute in lower case → values), one at a time, folded lines joined.
+
+    Values given by URL are left as they stand.  Lines that are not ``name: value`` are passed over.
+    """
+    logical: list[bytes] = []
+
+    def record() -> tuple[str, dict[str, list[bytes]]] | None:
+        attributes: dict[str, list[bytes]] = {}
+        dn = ""
+        for line in logical:
+            name, colon, value = line.partition(b":")
+            if not colon or line.startswith(b"#"):
+                continue
+            content = base64.b64decode(value[1:].strip()) if value.startswith(b":") else value.lstrip(b" ")
+            key = name.decode("ascii", "replace").lower()
+            if key == "dn" and not dn:
+                dn = content.decode("utf-8", "surrogateescape")
+            elif dn:
+                attributes.setdefault(key, []).append(content)
+        return (dn, attributes) if dn else None
+
+    for raw in lines:
+        line = raw.rstrip(b"\r\n")
+        if line.startswith(b" ") and logical:
+            logical[-1] += line[1:]
+        elif line:
+            logical.append(line)
+        else:
+            found = record()
+            logical = []
+            if found:
+                yield found
+    found = record()
+    if found:
+        yield found

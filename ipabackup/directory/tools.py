@@ -1,0 +1,178 @@
+"""The offline tools of 389 Directory Server: subcommands of ``ns-slapd`` itself.
+
+Called directly and not through ``dsctl``, which costs more than a second each time.  They run as root, read the
+instance's configuration and drop to its account by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipabackup.directory.instances import Instance
+from ipabackup.directory.ldif_scan import LdifSummary, count_entries
+from ipabackup.errors import IpaBackupError
+from ipabackup.host.processes import Completed, Processes
+
+NS_SLAPD = "ns-slapd"
+#: Seconds that one offline import or export may take: 100,000 entries take about 100 on a slow machine.
+LIMIT = 6 * 3600.0
+
+
+class DirectoryFailure(IpaBackupError):
+    """A directory tool failed, or did less than it was asked to."""
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """A configuration to export with (see `export_config`), and the log that the server's tools write with it."""
+
+    config_dir: Path
+    error_log: Path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An LDIF that was written, and what is in it."""
+
+    path: Path
+    summary: LdifSummary
+
+
+class OfflineTools:
+    """Backs up, exports, restores and imports instances that are not running."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+
+    def server_version(self) -> str:
+        """The version of the installed server (`3.1.2`), or an empty string."""
+        completed = self._processes.run([NS_SLAPD, "-v"], check=False)
+        found = re.search(r"389-Directory/(\S+)", completed.stdout + completed.stderr)
+        return found.group(1) if found else ""
+
+    def archive(self, instance: Instance, target: Path) -> None:
+        """Write the binary backup (``db2bak``) of all backends, changelog included, into the new folder `target`.
+
+        Raises DirectoryFailure when the tool fails or leaves no database behind.
+        """
+        self._slapd("db2archive", "-D", str(instance.config_dir), "-a", str(target))
+        markers = ("data.mdb",) if instance.library == "mdb" else ("DBVERSION",)
+        if not all((target / marker).is_file() for marker in markers):
+            raise DirectoryFailure(f"The binary backup of slapd-{instance.name} holds no database.")
+
+    def unarchive(self, instance: Instance, source: Path) -> None:
+        """Put the binary backup in `source` in the place of the instance's databases (``bak2db``)."""
+        self._slapd("archive2db", "-D", str(instance.config_dir), "-a", str(source))
+
+    def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
+        """Export `backend` with its replication state (``db2ldif -r``) into the new file `target`.
+
+        The entries in the file are counted against the number that the tool processed, because on a full disk the tool
+        stops writing and still ends well.  Raises DirectoryFailure.
+        """
+        said = source.error_log.stat().st_size if source.error_log.exists() else 0
+        self._slapd("db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(target))
+        summary = count_file(target)
+        processed = _processed(source.error_log, said)
+        if not summary.whole or (processed is not None and summary.total != processed):
+            raise DirectoryFailure(
+                f"The export of {backend} holds {summary.total} entries"
+                + (f" of {processed}" if processed is not None else "")
+                + ("" if summary.whole else " and breaks off in the middle of one")
+                + "."
+            )
+        return Exported(target, summary)
+
+    def load(self, instance: Instance, backend: str, source: Path) -> None:
+        """Replace `backend` by the content of the LDIF `source` (``ldif2db``)."""
+        completed = self._slapd("ldif2db", "-D", str(instance.config_dir), "-n", backend, "-i", str(source))
+        skipped = re.search(r"[Ii]mport.*?Skipped (\d+) ent", completed.stdout + completed.stderr)
+        if skipped and int(skipped.group(1)):
+            raise DirectoryFailure(f"The import into {backend} skipped {skipped.group(1)} entries: {completed.said}")
+
+    def _slapd(self, *words: str) -> Completed:
+        completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
+        if not completed.ok:
+            raise DirectoryFailure(f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed)}")
+        return completed
+
+
+def count_file(path: Path) -> LdifSummary:
+    """Count the entries of the LDIF file `path`."""
+    with path.open("rb") as stream:
+        return count_entries(iter(lambda: stream.read(1 << 20), b""))
+
+
+def _processed(error_log: Path, start: int) -> int | None:
+    """The number of entries that the export says it processed, in what it wrote to its log since byte `start`."""
+    with error_log.open("rb") as stream:
+        stream.seek(start)
+        found = re.findall(rb"Processed (\d+) entries", stream.read())
+    return int(found[-1]) if found else None
+
+
+def _reason(completed: Completed) -> str:
+    lines = (completed.stderr + completed.stdout).splitlines()
+    errors = [line for line in lines if " - ERR - " in line or " - EMERG - " in line or " - CRIT - " in line]
+    return " / ".join((errors or lines)[-4:]).strip() or "it said nothing"
+
+
+def export_config(instance: Instance, archive: Path, target: Path) -> ExportSource:
+    """Make a configuration with which `OfflineTools.export` reads the binary backup in `archive` instead of the live
+    database, so that the server can run meanwhile.  It is made in the new folder `target`.
+
+    The export may write to the database that it reads: archive it before exporting from it.
+    """
+    shutil.copytree(instance.config_dir, target, symlinks=True)
+    state = target / "state"
+    state.mkdir()
+    home = Path(archive)
+    moved = {
+        "nsslapd-directory": str(home),
+        "nsslapd-db-home-directory": str(home),
+        "nsslapd-db-logdirectory": str(home),
+        "nsslapd-lockdir": str(state),
+        "nsslapd-rundir": str(state),
+        "nsslapd-tmpdir": str(state),
+        "nsslapd-ldapifilepath": str(state / "socket"),
+        "nsslapd-errorlog": str(state / "errors"),
+        "nsslapd-accesslog": str(state / "access"),
+        "nsslapd-auditlog": str(state / "audit"),
+        "nsslapd-auditfaillog": str(state / "auditfail"),
+        "nsslapd-securitylog": str(state / "security"),
+        "nsslapd-schemadir": str(target / "schema"),
+        "nsslapd-certdir": str(target),
+        "nsslapd-ldifdir": str(state),
+        "nsslapd-bakdir": str(state),
+    }
+    dse = target / "dse.ldif"
+    dse.write_bytes(relocated(dse.read_bytes(), moved, instance))
+    owner = instance.config_dir.stat()
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            shutil.chown(path, owner.st_uid, owner.st_gid)
+    return ExportSource(target, state / "errors")
+
+
+def relocated(dse: bytes, moved: dict[str, str], instance: Instance) -> bytes:
+    """The configuration `dse` with every attribute named in `moved` pointing to its new value.
+
+    A backend's own folder (bdb) moves with the database: it keeps its name below the new home.
+    """
+    text = dse.replace(b"\n ", b"")
+    lines = []
+    backend_dirs = {str(backend.directory): backend.name for backend in instance.backends}
+    for line in text.split(b"\n"):
+        name, colon, value = line.partition(b": ")
+        key = name.decode("ascii", "replace").lower()
+        old = value.decode("utf-8", "surrogateescape")
+        if colon and key == "nsslapd-directory" and old in backend_dirs and old != str(instance.database_dir):
+            lines.append(name + b": " + f"{moved[key]}/{backend_dirs[old]}".encode())
+        elif colon and key in moved:
+            lines.append(name + b": " + moved[key].encode())
+        else:
+            lines.append(line)
+    return b"\n".join(lines)

@@ -1,0 +1,373 @@
+"""The steps of a full restore.
+
+Every refusal happens while the plan is made; once the first step has run, IPA is down until the last ones bring it up
+with what the backup holds.  A restore that failed half-way can be repeated: it depends on nothing that it changes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ipabackup.archive.extract import Destination, Extracted, extract
+from ipabackup.archive.layout import binary_root, file_path, ldif_name, record_name
+from ipabackup.archive.member import Kind, Member
+from ipabackup.backup import BOOLEANS, STAGING
+from ipabackup.directory.connection import check_password, count_live_entries
+from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
+from ipabackup.directory.tools import NS_SLAPD
+from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHost
+from ipabackup.host.accounts import ByName
+from ipabackup.host.processes import CommandMissing
+from ipabackup.inventory import InventoryItem, PathKind
+from ipabackup.record import ENTRIES, InstanceRecord
+from ipabackup.roles import installed_units, lacking, ours
+from ipabackup.server import Machine, Server, installed_version
+from ipabackup.steps import Plan, Reporter, Step
+from ipabackup.store import OpenedBackup, entry_counts
+
+#: Programs that bring restored certificate authorities into the system's trust store: Debian's, Fedora's.
+TRUST_TOOLS = ("update-ca-certificates", "update-ca-trust")
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """What was asked for: `logs` False leaves log files out; `password` is the Directory Manager's, or None."""
+
+    logs: bool = True
+    password: str | None = None
+
+
+@dataclass
+class _Run:
+    """What the steps of one restore hand to each other."""
+
+    backup: OpenedBackup
+    options: RestoreOptions
+    machine: Machine
+    server: Server | None
+    units: list[str]
+    staging: dict[str, Path] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    extracted: Extracted | None = None
+    counts: Path | None = None
+    started: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RestorePlan:
+    """A plan, and what the administrator must be told before it is run."""
+
+    plan: Plan
+    overwrites: tuple[str, ...]
+    version_differs: str = ""
+
+
+def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOptions, machine: Machine) -> RestorePlan:
+    """The plan of a full restore of `backup` on this host, where `server` is configured now (None: nothing is).
+
+    Raises WrongHost, MissingService and WrongPassword; changes nothing.
+    """
+    header, record = backup.header, backup.record
+    _check_host(header.host, server, machine)
+    _check_software(header.services, machine)
+    if options.password is not None and server is not None and server.running:
+        for instance in server.instances:
+            if machine.services.is_active(instance.unit):
+                check_password(instance.ldapi_uri, options.password)
+
+    run = _Run(backup, options, machine, server, installed_units(header.services, machine.services))
+    steps = (
+        Step("stop-services", "Stopping IPA and its services", lambda report: _stop(run, report)),
+        Step("restore-accounts", "Creating missing accounts", lambda report: _accounts(run, report)),
+        Step("restore-files", "Restoring files", lambda report: _files(run, report)),
+        Step("remove-leftovers", "Removing what the backup does not have", lambda report: _prune(run, report)),
+        Step("refresh-system", "Telling the system about restored files", lambda report: _refresh(run, report)),
+        Step("restore-data", "Restoring the directory's data", lambda report: _data(run, report)),
+        Step("start-ipa", "Starting IPA", lambda report: _start(run, report)),
+        Step("count-entries", "Counting restored entries", lambda report: _count(run, report)),
+        Step("restart-sssd", "Restarting SSSD and certmonger", lambda report: _restart(run, report)),
+        Step("selinux", "Setting SELinux labels and booleans", lambda report: _selinux(run, report)),
+        Step("check-services", "Checking that everything runs", lambda report: _check(run, report)),
+    )
+    present = installed_version(machine.processes)
+    differs = ""
+    if header.ipa_version != present:
+        differs = f"The backup was made by IPA {header.ipa_version}, this host has {present}."
+    overwrites = (
+        f"the configuration and the keys of the IPA server {header.host}",
+        *(
+            f"all data of {backend.suffix} (slapd-{instance.name}, {backend.name})"
+            for instance in record.instances
+            for backend in instance.backends
+        ),
+    )
+    facts = {
+        "backup": str(backup.path),
+        "host": header.host,
+        "overwrites": list(overwrites),
+        "services": list(header.services),
+    }
+    title = f"Full restore of {header.host} from {backup.path}"
+    return RestorePlan(Plan("restore", title, steps, lambda: _cleanup(run), facts), overwrites, differs)
+
+
+def _check_host(host: str, server: Server | None, machine: Machine) -> None:
+    names = [server.host] if server is not None else list(machine.hostnames())
+    if host not in names:
+        raise WrongHost(
+            f"The backup is one of {host}, but this host is {names[0]}: a full restore belongs on the same host.",
+            remedy=f"Give this host the name {host}, or restore the data only.",
+        )
+
+
+def _check_software(services: tuple[str, ...], machine: Machine) -> None:
+    try:
+        machine.processes.run([NS_SLAPD, "-v"], check=False, timeout=30)
+    except CommandMissing as error:
+        raise MissingService(
+            "The 389 Directory Server is not installed on this host.",
+            remedy="Install the package 389-ds-base, then try again.",
+        ) from error
+    missing = lacking(services, machine.services)
+    if missing:
+        names = ", ".join(role.name for role in missing)
+        packages = ", ".join(sorted({" or ".join(dict.fromkeys(role.packages)) for role in missing}))
+        raise MissingService(
+            f"The backup needs services that are not installed on this host: {names}.",
+            remedy=f"Install {packages}, then try again.",
+        )
+
+
+def _stop(run: _Run, report: Reporter) -> None:
+    services = run.machine.services
+    if services.ipa_configured():
+        # A half-broken server may be unable to stop by its own means; the units below are what counts.
+        try:
+            services.ipa_stop()
+        except IpaBackupError as trouble:
+            report.warn(f"ipactl could not stop IPA ({trouble}); its services are stopped one by one.")
+    units = dict.fromkeys(reversed(run.units))
+    present = [instance.name for instance in run.server.instances] if run.server else []
+    for name in (*present, *(instance.name for instance in run.backup.record.instances)):
+        units[f"dirsrv@{name}.service"] = None
+    for unit in (*units, "certmonger.service", "sssd.service"):
+        if services.is_active(unit):
+            report.note(f"Stopping {unit}")
+            services.stop(unit)
+
+
+def _accounts(run: _Run, report: Reporter) -> None:
+    accounts = run.machine.accounts
+    for group in run.backup.record.groups:
+        if accounts.group(group.name) is None:
+            made = accounts.create_group(group)
+            report.note(f"Created group {made.name} with gid {made.gid} (it had {group.gid})")
+    for user in run.backup.record.users:
+        if accounts.user(user.name) is None:
+            new = accounts.create_user(user)
+            report.note(f"Created user {new.name} with uid {new.uid} (it had {user.uid})")
+
+
+def _wants_ldif(run: _Run, record: InstanceRecord) -> bool:
+    """Whether `record`'s data goes back as LDIF: the binary copy fits only the very server that wrote it."""
+    return run.machine.tools.server_version() != run.backup.record.directory_version
+
+
+def _files(run: _Run, report: Reporter) -> None:
+    destinations: dict[str, Path] = {}
+    for instance in run.backup.record.instances:
+        home = run.machine.path(instance.backup_dir)
+        _owned_folder(home, instance.user)
+        for old in home.glob(f"{STAGING}*"):
+            shutil.rmtree(old)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=home))
+        shutil.chown(staging, instance.user)
+        run.staging[instance.name] = staging
+        if _wants_ldif(run, instance):
+            for backend in instance.backends:
+                destinations[ldif_name(instance.name, backend.name)] = staging / f"{backend.name}.ldif"
+        else:
+            destinations[binary_root(instance.name)] = staging / "binary"
+
+    run.counts = run.staging[run.backup.record.instances[0].name] / ENTRIES
+    destinations[record_name(ENTRIES)] = run.counts
+    logs = tuple(run.backup.record.logs)
+
+    def choose(member: Member) -> Destination | None:
+        path = file_path(member.name)
+        if path is not None:
+            if not run.options.logs and member.kind is not Kind.DIRECTORY and _below(path, logs):
+                return None
+            run.kept.add(path)
+            return Destination(run.machine.root, path.lstrip("/"))
+        for root, target in destinations.items():
+            if member.name == root or member.name.startswith(root + "/"):
+                return Destination(target.parent, target.name + member.name[len(root) :])
+        return None
+
+    run.extracted = extract(
+        run.backup.reader,
+        choose,
+        ByName(run.machine.accounts),
+        progress=lambda done: report.progress(done, run.backup.header.uncompressed_size or 0),
+    )
+    for note in run.extracted.notes:
+        report.note(note)
+    report.note(f"{run.extracted.restored} paths restored")
+    if run.extracted.failures:
+        listed = "; ".join(f"{failure.path}: {failure.reason}" for failure in run.extracted.failures[:10])
+        raise IpaBackupError(
+            f"{len(run.extracted.failures)} paths could not be restored: {listed}.",
+            state="IPA is stopped and its files are partly restored.",
+            remedy="Remove the cause and run the same command again.",
+        )
+
+
+def _owned_folder(path: Path, user: str) -> None:
+    """Make `path` and its missing parents; the ones that are made belong to `user`."""
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o770)
+        shutil.chown(place, user, user)
+
+
+def _below(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
+
+
+def _prune(run: _Run, report: Reporter) -> None:
+    """In folders that are IPA's alone, remove what the backup does not have: a later installation's leftovers."""
+    for root, patterns in run.backup.record.exclusive:
+        item = InventoryItem(root, PathKind.DIRECTORY, "", True, patterns)
+        home = run.machine.path(root)
+        if home.is_dir() and not home.is_symlink():
+            for place in list(_surplus(run.machine, item, home, run.kept)):
+                if place.is_dir() and not place.is_symlink():
+                    if any(place.iterdir()):
+                        continue
+                    place.rmdir()
+                else:
+                    place.unlink()
+                report.note(f"Removed {place}, which the backup does not have")
+
+
+def _surplus(machine: Machine, item: InventoryItem, folder: Path, kept: set[str]) -> Iterator[Path]:
+    """What lies below `folder` and is not in `kept`, contents before their folder; excluded paths do not count."""
+    for place in sorted(folder.iterdir()):
+        path = "/" + str(place.relative_to(machine.root))
+        if item.excludes(path):
+            continue
+        if place.is_dir() and not place.is_symlink():
+            yield from _surplus(machine, item, place, kept)
+        if path not in kept:
+            yield place
+
+
+def _refresh(run: _Run, report: Reporter) -> None:
+    services, processes = run.machine.services, run.machine.processes
+    services.daemon_reload()
+    processes.run(["systemd-tmpfiles", "--create", "--prefix=/run", "--prefix=/var/lock"], check=False)
+    for tool in TRUST_TOOLS:
+        try:
+            processes.run([tool], timeout=120)
+        except CommandMissing:
+            continue
+        report.note(f"Ran {tool}")
+    for unit in run.backup.record.units:
+        if not services.is_enabled(unit) and services.exists(unit):
+            services.enable(unit)
+            report.note(f"Enabled {unit}")
+
+
+def _data(run: _Run, report: Reporter) -> None:
+    instances = {instance.name: instance for instance in discover_instances(run.machine.path(CONFIG_ROOT))}
+    for record in run.backup.record.instances:
+        instance = instances.get(record.name)
+        if instance is None:
+            raise IpaBackupError(
+                f"After restoring the files there is no instance slapd-{record.name} in {CONFIG_ROOT}.",
+                state="IPA is stopped and its files are restored.",
+            )
+        _emptied(instance)
+        staging = run.staging[record.name]
+        if _wants_ldif(run, record):
+            for backend in record.backends:
+                report.note(f"Importing {backend.name} of slapd-{record.name} from LDIF")
+                run.machine.tools.load(instance, backend.name, staging / f"{backend.name}.ldif")
+        else:
+            report.note(f"Putting back the databases of slapd-{record.name}")
+            run.machine.tools.unarchive(instance, staging / "binary")
+
+
+def _emptied(instance: Instance) -> None:
+    """An empty database folder: what lies there belongs to another state of the directory."""
+    home = instance.database_dir
+    _owned_folder(home, instance.user)
+    for entry in home.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _start(run: _Run, report: Reporter) -> None:
+    run.started = datetime.now(timezone.utc)
+    run.machine.services.ipa_start()
+
+
+def _count(run: _Run, report: Reporter) -> None:
+    """Compare the number of entries with the backup's; what was added since the start does not count."""
+    assert run.counts is not None, "the files' step comes first"
+    counts = entry_counts(run.counts.read_bytes())
+    instances = {instance.name: instance for instance in discover_instances(run.machine.path(CONFIG_ROOT))}
+    for record in run.backup.record.instances:
+        for backend in record.backends:
+            expected = counts.get(record.name, {}).get(backend.name)
+            found = count_live_entries(instances[record.name].ldapi_uri, backend.suffix, run.started)
+            report.note(f"{backend.suffix}: {found} entries restored, {expected} in the backup")
+            if expected != found:
+                raise IpaBackupError(
+                    f"{backend.suffix} has {found} entries after the restore, the backup has {expected}.",
+                    state="IPA runs with the restored data.",
+                    remedy="Repeat the restore; if it happens again, extract the LDIF and compare.",
+                )
+
+
+def _restart(run: _Run, report: Reporter) -> None:
+    services = run.machine.services
+    for unit in ("sssd.service", "certmonger.service"):
+        if services.exists(unit):
+            services.restart(unit)
+
+
+def _selinux(run: _Run, report: Reporter) -> None:
+    selinux = run.machine.selinux
+    if not selinux.enabled():
+        report.note("SELinux is off on this host: no labels and booleans to restore")
+        return
+    # After SSSD's restart: with `sss` in nsswitch.conf and nobody answering, setsebool stores nothing.
+    recorded = run.backup.record.booleans or {}
+    present = selinux.booleans(tuple(dict.fromkeys((*BOOLEANS, *recorded))))
+    selinux.set_booleans({name: recorded.get(name, True) for name in present})
+
+
+def _check(run: _Run, report: Reporter) -> None:
+    services = run.machine.services
+    down = [unit for unit in run.units if not services.is_active(unit)]
+    if down:
+        raise IpaBackupError(f"These services do not run after the restore: {', '.join(down)}.")
+    if ours(run.backup.record.units):
+        report.note("A reboot is advised: other programs may still use what they read before the restore.")
+    if report.warnings:
+        raise Incomplete("The restore is done, with warnings: " + "; ".join(report.warnings))
+
+
+def _cleanup(run: _Run) -> None:
+    for folder in run.staging.values():
+        if folder.exists():
+            shutil.rmtree(folder)

@@ -1,0 +1,67 @@
+"""IPA's services: their names in the directory (below ``cn=masters``), the units that run them, their packages.
+
+Names and units are FreeIPA's (``ipaserver`` service definitions, 4.x) on Fedora and on Debian.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ipabackup.host.services import Services
+
+
+@dataclass(frozen=True)
+class Role:
+    """A service: any one of `units` runs it, `packages` bring it (Fedora's name, Debian's name)."""
+
+    name: str
+    units: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+ROLES = {
+    role.name: role
+    for role in (
+        Role("KDC", ("krb5kdc.service", "krb5-kdc.service"), ("krb5-server", "krb5-kdc")),
+        Role("KPASSWD", ("kadmin.service", "krb5-admin-server.service"), ("krb5-server", "krb5-admin-server")),
+        Role("HTTP", ("httpd.service", "apache2.service"), ("httpd", "apache2")),
+        Role("DNS", ("named.service", "named-pkcs11.service", "bind9.service"), ("bind", "bind9")),
+        Role("CA", ("pki-tomcatd@pki-tomcat.service", "pki-cad@pki-ca.service"), ("pki-ca", "pki-ca")),
+        Role("KRA", ("pki-tomcatd@pki-tomcat.service",), ("pki-kra", "pki-kra")),
+        Role("ADTRUST", ("smb.service", "smbd.service"), ("freeipa-server-trust-ad", "freeipa-server-trust-ad")),
+        Role("EXTID", ("winbind.service",), ("samba-winbind", "winbind")),
+        Role("KEYS", ("ipa-custodia.service",), ("freeipa-server", "freeipa-server")),
+        Role("OTPD", ("ipa-otpd.socket",), ("freeipa-server", "freeipa-server")),
+        Role("DNSKeySync", ("ipa-dnskeysyncd.service",), ("freeipa-server-dns", "freeipa-server-dns")),
+    )
+}
+
+_OURS = re.compile(
+    r"^(ipa\b.*|ipa-.*|dirsrv.*|pki-.*|krb5.*|kadmin.*|named.*|bind9.*|httpd.*|apache2.*|certmonger|sssd.*|gssproxy"
+    r"|oddjobd|chronyd?|smbd?|winbind|nmbd)\.(service|socket|target|timer|path)$"
+)
+
+
+def lacking(names: Iterable[str], services: Services) -> list[Role]:
+    """The roles among `names` for which no unit is installed on this host; names nobody knows do not count."""
+    return [
+        ROLES[name] for name in names if name in ROLES and not any(services.exists(unit) for unit in ROLES[name].units)
+    ]
+
+
+def installed_units(names: Iterable[str], services: Services) -> list[str]:
+    """The units on this host that run the roles `names`, without repetition."""
+    found: dict[str, None] = {}
+    for name in names:
+        for unit in ROLES[name].units if name in ROLES else ():
+            if services.exists(unit):
+                found[unit] = None
+                break
+    return list(found)
+
+
+def ours(units: Iterable[str]) -> list[str]:
+    """Those of these units whose being enabled is part of a server's state."""
+    return [unit for unit in units if _OURS.match(unit)]

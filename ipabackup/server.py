@@ -1,0 +1,142 @@
+"""What this host is, read once and immutable: names, versions, directory instances, whether IPA runs."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from ipabackup.archive.header import InstanceSummary
+from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
+from ipabackup.directory.tools import OfflineTools
+from ipabackup.errors import NotInstalled, NotRoot
+from ipabackup.host.accounts import Accounts, SystemAccounts
+from ipabackup.host.processes import CommandMissing, Processes, SystemProcesses
+from ipabackup.host.selinux import SELinux, SystemSELinux
+from ipabackup.host.services import Services, SystemServices
+from ipabackup.inventory import Names, Rule, load
+
+DEFAULT_CONF = Path("/etc/ipa/default.conf")
+BACKUP_DIR = Path("/var/lib/ipa/backup")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The adapters through which everything outside the process is reached."""
+
+    processes: Processes
+    services: Services
+    accounts: Accounts
+    selinux: SELinux
+    tools: OfflineTools
+    rules: Callable[[], Sequence[Rule]]
+    root: Path = Path("/")
+
+    @classmethod
+    def system(cls) -> Machine:
+        """The adapters of this very host."""
+        processes = SystemProcesses()
+        return cls(
+            processes,
+            SystemServices(processes),
+            SystemAccounts(processes),
+            SystemSELinux(processes),
+            OfflineTools(processes),
+            load,
+        )
+
+    def path(self, absolute: str | Path) -> Path:
+        """Where `absolute` is on this machine (tests give it another root)."""
+        return self.root / str(absolute).lstrip("/")
+
+    def hostnames(self) -> tuple[str, ...]:
+        """The names that this host answers to: the kernel's, and the canonical one of it."""
+        name = socket.gethostname()
+        return tuple(dict.fromkeys((name, socket.getfqdn(name))))
+
+
+def require_root() -> None:
+    """Raises NotRoot unless the caller is root."""
+    if os.geteuid() != 0:
+        raise NotRoot("This command must be run as root.", remedy="Try again with sudo.")
+
+
+@dataclass(frozen=True)
+class Server:
+    """An identity server that is configured on this host.
+
+    `running` is whether any IPA service runs now; `directory_version` is that of the installed 389 DS.
+    """
+
+    host: str
+    realm: str
+    domain: str
+    basedn: str
+    ipa_version: str
+    directory_version: str
+    instances: tuple[Instance, ...]
+    running: bool
+
+    @classmethod
+    def discover(cls, machine: Machine) -> Server:
+        """Read what this host is.  Raises NotInstalled when no IPA server is configured here."""
+        config = read_default_conf(machine.path(DEFAULT_CONF))
+        instances = discover_instances(machine.path(CONFIG_ROOT))
+        if config is None or not instances:
+            missing = str(DEFAULT_CONF) if config is None else f"a directory instance in {CONFIG_ROOT}"
+            raise NotInstalled(
+                f"No IPA server is configured on this host: {missing} is missing.",
+                remedy="Install one with ipa-server-install, or restore one with ipa-restore.",
+            )
+        return cls(
+            host=config["host"],
+            realm=config["realm"],
+            domain=config["domain"],
+            basedn=config["basedn"],
+            ipa_version=installed_version(machine.processes),
+            directory_version=machine.tools.server_version(),
+            instances=instances,
+            running=machine.services.ipa_running(),
+        )
+
+    def names(self) -> Names:
+        """What the placeholders of the inventory stand for here."""
+        return Names(self.realm, self.domain, self.host, tuple(instance.name for instance in self.instances))
+
+    def summaries(self) -> tuple[InstanceSummary, ...]:
+        """Instances and backends as the header lists them."""
+        return tuple(
+            InstanceSummary(instance.name, tuple(backend.name for backend in instance.backends))
+            for instance in self.instances
+        )
+
+
+def read_default_conf(path: Path) -> Mapping[str, str] | None:
+    """Host, realm, domain and basedn from IPA's `default.conf`; None when it is missing or says no realm."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        section = parser["global"]
+    except (OSError, configparser.Error, KeyError, UnicodeDecodeError):
+        return None
+    realm = section.get("realm", "")
+    domain = section.get("domain", realm.lower())
+    host = section.get("host") or section.get("server") or socket.getfqdn()
+    basedn = section.get("basedn") or ",".join(f"dc={part}" for part in domain.split("."))
+    # A client has the same file, without the server's own LDAP socket: the instances tell them apart.
+    return {"host": host, "realm": realm, "domain": domain, "basedn": basedn} if realm else None
+
+
+def installed_version(processes: Processes) -> str:
+    """The version of the installed IPA packages (`4.12.2`), or ``unknown``."""
+    try:
+        shown = processes.run(["ipa", "--version"], check=False, timeout=60)
+    except CommandMissing:
+        return "unknown"
+    found = re.search(r"VERSION:\s*([^\s,]+)", shown.stdout)
+    return found.group(1) if found else "unknown"

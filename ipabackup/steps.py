@@ -1,0 +1,240 @@
+"""Steps, plans and their events.
+
+A `Plan` is a list of named steps.  Building one changes nothing; running it yields events, and progress display, log
+file, JSON output and journal are listeners of the same events.  A step that stops something names the step that starts
+it again (`Step.closed_by`); the runner keeps that promise on every way out.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from ipabackup.errors import Interrupted, IpaBackupError
+
+#: Environment variable that makes the named step fail: ``NAME`` before its work, ``NAME:after`` when it is done.
+#: For rehearsals of failure on a real host; see docs/failure-rehearsal.md.
+FAIL_STEP = "IPABACKUP_FAIL_STEP"
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened while a plan ran.
+
+    `kind` is one of ``plan``, ``start``, ``progress``, ``note``, ``warning``, ``done``, ``failed``, ``skipped``,
+    ``finished``; `seconds` is the time since the step (or, for ``finished``, the plan) began.
+    """
+
+    kind: str
+    step: str = ""
+    message: str = ""
+    seconds: float = 0.0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+class Reporter:
+    """What a step uses to speak while it works."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = tuple(listeners)
+        self._step = ""
+        self._began = time.monotonic()
+        self.warnings: list[str] = []
+
+    def emit(self, kind: str, message: str = "", **data: Any) -> None:
+        """Send one event to every listener."""
+        event = Event(kind, self._step, message, time.monotonic() - self._began, data)
+        for listener in self._listeners:
+            listener(event)
+
+    def note(self, message: str, **data: Any) -> None:
+        """Say something worth a line in the log."""
+        self.emit("note", message, **data)
+
+    def warn(self, message: str, **data: Any) -> None:
+        """Say something that the administrator must read; it is repeated at the end."""
+        self.warnings.append(message)
+        self.emit("warning", message, **data)
+
+    def progress(self, done: int, total: int, unit: str = "bytes") -> None:
+        """Say how far the step is; `total` is 0 when it is not known."""
+        self.emit("progress", "", done=done, total=total, unit=unit)
+
+    def begin(self, step: str) -> None:
+        self._step, self._began = step, time.monotonic()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One deed: a stable `name` (for logs, JSON and journal), a `title` for people, and what to do.
+
+    `closed_by` names a later step of the same plan that undoes this one (start after stop).  Once this step has begun,
+    the later one runs on every way out.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Reporter], None]
+    closed_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of one operation, in order, and `cleanup`, which runs at the very end whatever happened."""
+
+    name: str
+    summary: str
+    steps: tuple[Step, ...]
+    cleanup: Callable[[], None] = lambda: None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [step.name for step in self.steps]
+        if len(set(names)) != len(names):
+            raise ValueError(f"step names repeat: {names}")
+        for position, step in enumerate(self.steps):
+            if step.closed_by is not None and step.closed_by not in names[position + 1 :]:
+                raise ValueError(f"step {step.name} is to be closed by {step.closed_by}, which does not follow it")
+
+    def describe(self) -> dict[str, Any]:
+        """The plan as plain data, as ``--dry-run --json`` prints it."""
+        return {
+            "plan": self.name,
+            "summary": self.summary,
+            "steps": [{"name": step.name, "title": step.title} for step in self.steps],
+            **self.facts,
+        }
+
+
+class _Signals:
+    """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`, unless it is told to hold them back."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.pending: int | None = None
+        self.told: Callable[[str], None] = lambda message: None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if self.held:
+            self.pending = number
+            self.told(f"{name} noted; finishing what must not be left half done")
+            return
+        self.held = True  # a second signal must not cut the clean-up short
+        raise Interrupted(f"Interrupted by {name}.")
+
+
+@contextmanager
+def _listening(handler: _Signals) -> Iterator[None]:
+    previous: dict[signal.Signals, Any] = {}
+    try:
+        for number in _SIGNALS:
+            previous[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+def run_plan(plan: Plan, listeners: Sequence[Listener], environ: Mapping[str, str] | None = None) -> list[str]:
+    """Run the steps of `plan` in order and return the warnings that were given.
+
+    When a step fails or a signal arrives, the closing steps of everything begun so far run, the last begun first, then
+    `Plan.cleanup`; the failure is raised afterwards, with what went wrong on the way out added to its message.
+
+    Must be called in the main thread (it handles signals).
+    """
+    reporter = Reporter(listeners)
+    began = time.monotonic()
+    by_name = {step.name: step for step in plan.steps}
+    open_pairs: list[str] = []
+    finished: set[str] = set()
+    failing = (environ if environ is not None else os.environ).get(FAIL_STEP, "")
+    signals = _Signals()
+    signals.told = reporter.warn
+
+    def perform(step: Step) -> None:
+        reporter.begin(step.name)
+        reporter.emit("start", step.title)
+        if failing == step.name:
+            raise IpaBackupError(f"Step {step.name} failed because {FAIL_STEP} asks for it.")
+        step.run(reporter)
+        if failing == f"{step.name}:after":
+            raise IpaBackupError(f"Step {step.name} failed after its work because {FAIL_STEP} asks for it.")
+        finished.add(step.name)
+        reporter.emit("done", step.title)
+
+    def way_out(failure: BaseException) -> list[str]:
+        troubles: list[str] = []
+        reporter.emit("failed", str(failure) or type(failure).__name__)
+        for name in reversed(open_pairs):
+            step = by_name[name]
+            reporter.begin(name)
+            reporter.emit("start", step.title)
+            try:
+                step.run(reporter)
+            except Exception as trouble:
+                troubles.append(f"{step.title}: {trouble}")
+                reporter.emit("failed", str(trouble))
+            else:
+                reporter.emit("done", step.title)
+        return troubles
+
+    with _listening(signals):
+        reporter.emit("plan", plan.summary, plan=plan.name, steps=[step.name for step in plan.steps])
+        try:
+            for step in plan.steps:
+                if step.closed_by is not None:
+                    open_pairs.append(step.closed_by)
+                closes = step.name in open_pairs
+                # A start that closes a stop is not to be cut in half: a signal waits until it is done.
+                signals.held = closes
+                perform(step)
+                signals.held = False
+                if closes:
+                    open_pairs.remove(step.name)
+                if signals.pending is not None:
+                    name = signal.Signals(signals.pending).name
+                    signals.held = True
+                    raise Interrupted(f"Interrupted by {name}.")
+            signals.held = True
+        except BaseException as failure:
+            signals.held = True
+            troubles = way_out(failure)
+            _tidy(plan, reporter)
+            reporter.emit("finished", "failed", ok=False)
+            raise _explained(failure, troubles) from failure
+        _tidy(plan, reporter)
+    reporter.begin("")
+    reporter.emit("finished", plan.summary, ok=True, total_seconds=round(time.monotonic() - began, 3))
+    return reporter.warnings
+
+
+def _tidy(plan: Plan, reporter: Reporter) -> None:
+    try:
+        plan.cleanup()
+    except Exception as trouble:
+        reporter.warn(f"Cleaning up failed: {trouble}")
+
+
+def _explained(failure: BaseException, troubles: Sequence[str]) -> BaseException:
+    if isinstance(failure, KeyboardInterrupt):
+        failure = Interrupted("Interrupted from the keyboard.")
+    elif isinstance(failure, OSError):
+        failure = IpaBackupError(str(failure))
+    if troubles and isinstance(failure, IpaBackupError):
+        failure.state = " ".join(
+            [failure.state, "On the way out these failed too: " + "; ".join(troubles) + "."]
+        ).strip()
+    return failure

@@ -1,0 +1,88 @@
+"""A backup that is there: opened, checked, and its record read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipabackup.archive.extract import Destination, extract
+from ipabackup.archive.gpg import Keyring
+from ipabackup.archive.header import STOCK_FORMAT, Header
+from ipabackup.archive.layout import HEADER, record_name
+from ipabackup.archive.reader import PayloadReader, open_payload, read_header
+from ipabackup.errors import DamagedBackup, Incomplete, Refused, UnsupportedFormat
+from ipabackup.record import SERVER, ServerRecord
+
+
+@dataclass(frozen=True)
+class OpenedBackup:
+    """A backup whose payload is whole: its folder, header, record and a reader of the payload."""
+
+    path: Path
+    header: Header
+    record: ServerRecord
+    reader: PayloadReader
+
+
+def open_backup(path: Path, keyring: Keyring | None = None) -> OpenedBackup:
+    """Open the backup in the folder `path` and read its whole payload once to check every digest in it.
+
+    Raises NotABackup, DamagedBackup, UnsupportedFormat, KeyProblem and WrongKey.
+    """
+    header = read_header(path)
+    if header.version == STOCK_FORMAT:
+        raise UnsupportedFormat(
+            f"{path} has format 1, which this version can extract but not restore.",
+            remedy="Use --extract, or FreeIPA's own ipa-restore.",
+        )
+    reader = open_payload(path, keyring)
+    reader.verify()
+    content = reader.read([record_name(SERVER)]).get(record_name(SERVER))
+    if content is None:
+        raise DamagedBackup(f"{path} has no record of its server.")
+    return OpenedBackup(path, header, ServerRecord.parse(content), reader)
+
+
+def extract_backup(path: Path, target: Path, keyring: Keyring | None = None) -> int:
+    """Unpack the whole payload of the backup in `path`, with the header, into the new folder `target`.
+
+    Files belong to the caller, with their modes kept from being readable by others.  Returns the number of members.
+    Raises what `open_backup` raises, Refused when `target` exists and holds something, Incomplete when a member could
+    not be written.
+    """
+    header = read_header(path)
+    reader = open_payload(path, keyring)
+    reader.verify()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise Refused(f"{target} exists and is not an empty folder.", remedy="Name another folder.")
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (target / HEADER).write_text(header.render(), encoding="utf-8")
+    result = extract(reader, lambda member: Destination(target, member.name), _CallersOwn())
+    if result.failures:
+        listed = "; ".join(f"{failure.path}: {failure.reason}" for failure in result.failures[:10])
+        raise Incomplete(f"{len(result.failures)} members could not be extracted: {listed}.")
+    return result.restored
+
+
+class _CallersOwn:
+    """Owners of files that are only looked at: whoever extracts them."""
+
+    def uid(self, name: str, number: int) -> int:
+        return os.geteuid()
+
+    def gid(self, name: str, number: int) -> int:
+        return os.getegid()
+
+
+def entry_counts(content: bytes) -> Mapping[str, Mapping[str, int]]:
+    """Instance → backend → number of entries, from the backup's document; raises DamagedBackup."""
+    try:
+        return {
+            str(instance): {str(backend): int(count) for backend, count in backends.items()}
+            for instance, backends in json.loads(content).items()
+        }
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DamagedBackup(f"The backup's entry counts cannot be read: {error}.") from error
