@@ -1,0 +1,50 @@
+"""Counting entries in an LDIF that arrives in pieces of any size."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipabackup.directory.ldif_scan import count_entries, records
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1,
+                max_size=20)
+
+
+def ldif(dns: list[str]) -> bytes:
+    """An export of entries with these DNs, in the form that 389 DS writes."""
+    lines = ["version: 1", ""]
+    for number, dn in enumerate(dns, start=1):
+        plain = dn.isascii() and dn.isprintable() and dn[0] not in " :<" and dn[-1] != " "
+        shown = f"dn: {dn}" if plain else f"dn:: {base64.b64encode(dn.encode()).decode()}"
+        lines += [f"# entry-id: {number}", shown, "objectClass: top", "description: dn: not an entry", ""]
+    return ("\n".join(lines) + "\n").encode() if dns else b"version: 1\n\n"
+
+
+@pytest.mark.row("R14")
+@given(st.lists(names), st.lists(names), st.integers(1, 40))
+def test_entries_and_tombstones_are_counted_however_the_text_is_cut(live: list[str], dead: list[str], size: int) -> None:
+    live = [f"cn={name}" for name in live]
+    text = ldif([*live, *(f"nsuniqueid=1-2-3-4,cn={name}" for name in dead)])
+    summary = count_entries(text[at : at + size] for at in range(0, len(text), size))
+    assert (summary.entries, summary.tombstones, summary.whole) == (len(live), len(dead), True)
+
+
+@pytest.mark.row("R14")
+@given(st.lists(names, min_size=1), st.data())
+def test_an_export_that_breaks_off_is_not_whole(live: list[str], data: st.DataObject) -> None:
+    text = ldif([f"cn={name}" for name in live])
+    cut = data.draw(st.integers(text.index(b"dn:"), len(text) - 2))
+    summary = count_entries([text[:cut]])
+    assert not summary.whole or summary.total < len(live)
+
+
+def test_records_join_folded_lines_and_decode_base64() -> None:
+    text = b"version: 1\n\n# c\ndn:: Y249w6Q=\ncn: one\n  two\nCN: three\njpeg:< file:///x\n\ndn: cn=b\n\n"
+    assert list(records(text.splitlines(keepends=True))) == [
+        ("cn=ä", {"cn": [b"one two", b"three"], "jpeg": [b"< file:///x"]}),
+        ("cn=b", {}),
+    ]

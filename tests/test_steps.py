@@ -1,0 +1,162 @@
+"""Plans: pairs hold on every way out, signals wait where they must, events tell the story."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from ipabackup.errors import Interrupted, IpaBackupError
+from ipabackup.steps import Event, Plan, Reporter, Step, run_plan
+
+NAMES = ("prepare", "stop", "copy", "start", "seal")
+
+
+class Recorder:
+    """Steps that note what was run, one of which may do something else."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.events: list[Event] = []
+        self.cleaned = 0
+
+    def plan(self, **special: Callable[[], None]) -> Plan:
+        def deed(name: str) -> Callable[[Reporter], None]:
+            def run(report: Reporter) -> None:
+                self.ran.append(name)
+                if name in special:
+                    special[name]()
+
+            return run
+
+        steps = tuple(
+            Step(name, name.title(), deed(name), closed_by="start" if name == "stop" else None) for name in NAMES
+        )
+        return Plan("test", "A test", steps, self.clean)
+
+    def clean(self) -> None:
+        self.cleaned += 1
+
+    def run(self, plan: Plan, **environ: str) -> list[str]:
+        return run_plan(plan, [self.events.append], environ)
+
+
+def fail() -> None:
+    raise IpaBackupError("the disk is full")
+
+
+def test_steps_run_in_order_and_cleanup_last() -> None:
+    recorder = Recorder()
+    recorder.run(recorder.plan())
+    assert recorder.ran == list(NAMES)
+    assert recorder.cleaned == 1
+    assert [event.kind for event in recorder.events if event.kind in ("plan", "finished")] == ["plan", "finished"]
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("failing", ["stop", "copy"])
+def test_what_was_stopped_is_started_when_a_step_fails(failing: str) -> None:
+    recorder = Recorder()
+    with pytest.raises(IpaBackupError, match="the disk is full"):
+        recorder.run(recorder.plan(**{failing: fail}))
+    assert recorder.ran[-1] == "start"
+    assert recorder.ran.count("start") == 1
+    assert recorder.cleaned == 1
+
+
+@pytest.mark.row("B1")
+def test_nothing_is_started_when_the_failure_comes_before_the_stop() -> None:
+    recorder = Recorder()
+    with pytest.raises(IpaBackupError):
+        recorder.run(recorder.plan(prepare=fail))
+    assert recorder.ran == ["prepare"]
+
+
+@pytest.mark.row("B1")
+def test_nothing_is_started_twice_when_the_failure_comes_after_the_start() -> None:
+    recorder = Recorder()
+    with pytest.raises(IpaBackupError):
+        recorder.run(recorder.plan(seal=fail))
+    assert recorder.ran == list(NAMES)
+
+
+@pytest.mark.row("B1")
+def test_a_start_that_fails_is_tried_once_more() -> None:
+    recorder = Recorder()
+    with pytest.raises(IpaBackupError, match="On the way out these failed too"):
+        recorder.run(recorder.plan(start=fail))
+    assert recorder.ran.count("start") == 2
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_plan_and_starts_what_was_stopped(number: signal.Signals) -> None:
+    recorder = Recorder()
+    with pytest.raises(Interrupted, match=number.name) as caught:
+        recorder.run(recorder.plan(copy=lambda: os.kill(os.getpid(), number)))
+    assert recorder.ran == ["prepare", "stop", "copy", "start"]
+    assert caught.value.exit_status == 130
+
+
+@pytest.mark.row("B1")
+def test_a_signal_during_the_start_waits_until_it_is_done() -> None:
+    recorder = Recorder()
+    with pytest.raises(Interrupted):
+        recorder.run(recorder.plan(start=lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    assert recorder.ran == ["prepare", "stop", "copy", "start"]
+
+
+@pytest.mark.row("B1")
+def test_a_second_signal_does_not_cut_the_way_out_short() -> None:
+    recorder = Recorder()
+    twice = {
+        "copy": lambda: os.kill(os.getpid(), signal.SIGINT),
+        "start": lambda: os.kill(os.getpid(), signal.SIGINT),
+    }
+    with pytest.raises(Interrupted):
+        recorder.run(recorder.plan(**twice))
+    assert recorder.ran == ["prepare", "stop", "copy", "start"]
+    assert recorder.cleaned == 1
+
+
+def test_signal_handlers_are_as_before_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    recorder = Recorder()
+    recorder.run(recorder.plan())
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("asked", "ran"), [("copy", ["prepare", "stop", "start"]),
+                                            ("copy:after", ["prepare", "stop", "copy", "start"])])
+def test_a_rehearsed_failure_comes_before_or_after_the_steps_work(asked: str, ran: list[str]) -> None:
+    recorder = Recorder()
+    with pytest.raises(IpaBackupError, match="IPABACKUP_FAIL_STEP"):
+        recorder.run(recorder.plan(), IPABACKUP_FAIL_STEP=asked)
+    assert recorder.ran == ran
+
+
+def test_a_plan_whose_pair_is_never_closed_cannot_be_made() -> None:
+    step = Step("stop", "Stop", lambda report: None, closed_by="start")
+    with pytest.raises(ValueError, match="does not follow"):
+        Plan("test", "A test", (step,))
+
+
+def test_an_error_of_the_operating_system_becomes_one_of_ours() -> None:
+    def no_space() -> None:
+        raise OSError(28, "No space left on device")
+
+    recorder = Recorder()
+    with pytest.raises(IpaBackupError, match="No space left"):
+        recorder.run(recorder.plan(copy=no_space))
+
+
+def test_a_cleanup_that_fails_is_reported_and_hides_nothing() -> None:
+    def stuck() -> None:
+        raise OSError("busy")
+
+    events: list[Event] = []
+    with pytest.raises(IpaBackupError, match="the disk is full"):
+        run_plan(Plan("test", "A test", (Step("a", "A", lambda report: fail()),), stuck), [events.append], {})
+    assert any(event.kind == "warning" and "busy" in event.message for event in events)
