@@ -1,0 +1,143 @@
+"""Hands realms to scenarios: fresh clones of an installed one, with the product on them, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from lab import owner
+from lab.artefacts import collect
+from lab.engine import Engine, connect
+from lab.errors import LabError, NoEngine
+from lab.host import Host
+from lab.product import install_product
+from lab.realm import Realm
+from lab.topology import Topology, load
+
+ARTEFACTS = Path(__file__).parents[1] / "artifacts"
+
+_FAILED = pytest.StashKey[bool]()
+
+RealmMaker = Callable[..., Realm]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what a run of scenarios can be told."""
+    group = parser.getgroup("lab", "the lab that scenarios run in")
+    group.addoption("--keep", action="store_true", help="leave the labs of failed scenarios up")
+    group.addoption("--lab-image", default="", help="make the servers from this image instead of the lab's own")
+    group.addoption("--lab-file", default="", metavar="FILE", help="a topology that takes the place of 'single'")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the run that all its labs belong to, before there are workers."""
+    config.addinivalue_line("markers", "topology(name): the realm that the scenario runs on; 'single' unless said")
+    if not hasattr(config, "workerinput"):
+        os.environ[owner.SESSION_VARIABLE] = owner.this_process()
+        signal.signal(signal.SIGTERM, _terminated)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """Let SIGTERM end the run like Ctrl-C does, with its cleaning up."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remove what killed runs left behind."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    try:
+        connect().remove_of_dead_owners()
+    except NoEngine as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the run's labs, whatever ended it; scenarios that came to their end have removed their own."""
+    if hasattr(config, "workerinput") or config.option.collectonly or config.option.keep:
+        return
+    mine = os.environ.pop(owner.SESSION_VARIABLE, "")
+    try:
+        connect().remove_of_owner(mine)
+    except NoEngine:
+        # Then there was none at the start either, which was reported.
+        return
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note failures, so that fixtures know of them when they end."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The engine that the run uses."""
+    return connect()
+
+
+@pytest.fixture
+def make_realm(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
+    """Make realms that end with the scenario: ``make_realm("single", installed=True, product=True)``."""
+    realms: list[Realm] = []
+
+    def make(name: str = "single", *, installed: bool = True, product: bool = True) -> Realm:
+        realm = Realm.up(
+            engine,
+            _topology(request.config, name),
+            owner=owner.session(),
+            installed=installed,
+            image=request.config.getoption("--lab-image"),
+            say=print,
+        )
+        realms.append(realm)
+        if product:
+            for host in realm.hosts.values():
+                install_product(host)
+        print(f"lab '{realm.name}' was ready after {realm.seconds:.1f} s")
+        return realm
+
+    yield make
+    failed = request.node.stash.get(_FAILED, False)
+    for realm in realms:
+        if failed:
+            _save(realm, request.node.nodeid)
+        if not (failed and request.config.getoption("--keep")):
+            realm.down()
+
+
+def _topology(config: pytest.Config, name: str) -> Topology:
+    return load(config.getoption("--lab-file") or name) if name == "single" else load(name)
+
+
+def _save(realm: Realm, nodeid: str) -> None:
+    folder = ARTEFACTS / "".join(c if c.isalnum() else "-" for c in nodeid) / realm.name
+    for host in realm.hosts.values():
+        try:
+            for line in collect(host, folder):
+                print(f"could not be collected: {line}")
+        except LabError as error:
+            print(f"nothing could be collected from {host.fqdn}: {error}")
+    print(f"artefacts of lab '{realm.name}': {folder}")
+
+
+@pytest.fixture
+def realm(request: pytest.FixtureRequest, make_realm: RealmMaker) -> Realm:
+    """A realm of its own for the scenario, installed and with the product on its masters."""
+    mark = request.node.get_closest_marker("topology")
+    return make_realm(mark.args[0] if mark else "single")
+
+
+@pytest.fixture
+def master(realm: Realm) -> Host:
+    """The first server of the scenario's realm."""
+    return realm.master

@@ -1,0 +1,49 @@
+"""What an administrator does in a scenario: install, uninstall, back up, restore."""
+
+from __future__ import annotations
+
+from lab.execute import CommandResult
+from lab.host import Host
+from lab.install import installation
+
+BACKUPS = "/var/lib/ipa/backup"
+
+#: FreeIPA's own mark of an installed server.
+CONFIGURATION = "/etc/ipa/default.conf"
+
+
+def install(host: Host) -> CommandResult:
+    """Install the server as its topology says, with its usual options."""
+    step = next(step for step in installation(host.topology) if step.host == host.name)
+    return host.run(step.argv, timeout=900)
+
+
+def uninstall(host: Host) -> CommandResult:
+    """Remove the server from the host, and see that it is gone."""
+    result = host.run(["ipa-server-install", "--uninstall", "-U"], timeout=600)
+    assert not host.testinfra.file(CONFIGURATION).exists, "an uninstalled server keeps its configuration"
+    return result
+
+
+def back_up(host: Host, *options: str) -> str:
+    """Make a backup and return its folder, which is the last word that the command prints."""
+    result = host.run(["ipa-backup", "-v", *options], timeout=900)
+    path = result.stdout.strip().rpartition("\n")[2].split()[-1]
+    assert path.startswith(f"{BACKUPS}/ipa-"), f"no backup is named at the end of:\n{result.describe()}"
+    return path
+
+
+def restore(host: Host, backup: str, *options: str) -> CommandResult:
+    """Restore a backup without being asked anything."""
+    return host.run(["ipa-restore", "-U", backup, *options], timeout=900)
+
+
+def visible_backups(host: Host) -> list[str]:
+    """List all that lies in the folder of backups, hidden things included."""
+    listing = host.run(["sh", "-c", f"ls -A {BACKUPS} 2>&-"], check=False)
+    return sorted(listing.stdout.split())
+
+
+def services(host: Host) -> list[str]:
+    """Tell what ``ipactl status`` says of each service."""
+    return sorted(line for line in host.run(["ipactl", "status"], check=False).lines if ": " in line)
