@@ -62,9 +62,7 @@ class Directory:
     ) -> list[Entry]:
         """Entries below `base`, referrals left out."""
         wanted = list(attributes) if attributes is not None else None
-        return [
-            (dn, attrs) for dn, attrs in self.ldap.search_s(base, scope, filter, wanted) if dn is not None
-        ]
+        return [(dn, attrs) for dn, attrs in self.ldap.search_s(base, scope, filter, wanted) if dn is not None]
 
     def add(self, dn: str, attributes: Mapping[str, Values]) -> None:
         self.ldap.add_s(dn, [(name, encoded(values)) for name, values in attributes.items()])
@@ -115,9 +113,7 @@ class Directory:
 
 
 @contextmanager
-def directory(
-    uri: str, *, bind_dn: str | None = None, password: str = "", limit: float = 60
-) -> Iterator[Directory]:
+def directory(uri: str, *, bind_dn: str | None = None, password: str = "", limit: float = 60) -> Iterator[Directory]:
     """A connection to `uri`, closed at the end of the block.
 
     Without `bind_dn` by SASL EXTERNAL (over ldapi root is Directory Manager); with it by a simple bind.

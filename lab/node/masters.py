@@ -54,9 +54,7 @@ def disable_service(directory: Directory, facts: RealmFacts, entry: str) -> None
 def enabled_services(directory: Directory, facts: RealmFacts) -> list[MasterService]:
     """The services listed for this master that can be started here, in start order."""
     found: list[tuple[int, MasterService]] = []
-    for _, entry in directory.search(
-        facts.master_dn, "(ipaConfigString=enabledService)", ["cn", "ipaConfigString"]
-    ):
+    for _, entry in directory.search(facts.master_dn, "(ipaConfigString=enabledService)", ["cn", "ipaConfigString"]):
         service = BY_ENTRY.get(entry["cn"][0].decode())
         if service is not None:
             found.append((_start_order(entry["ipaConfigString"], service.order), service))

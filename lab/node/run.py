@@ -72,9 +72,7 @@ def run(
         raise CommandFailed(command, Completed("", str(error), 127)) from error
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(command, Completed("", f"still running after {limit:g} seconds", 124)) from error
-    completed = Completed(
-        masked(process.stdout, secrets), masked(process.stderr, secrets), process.returncode
-    )
+    completed = Completed(masked(process.stdout, secrets), masked(process.stderr, secrets), process.returncode)
     log.debug("exit status=%d", completed.status)
     if completed.stdout:
         log.debug("stdout=%s", completed.stdout)

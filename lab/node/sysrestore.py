@@ -98,6 +98,12 @@ class Sysrestore:
             self._write("sysrestore.state", self._state)
         return value
 
+    def forget_state(self) -> None:
+        """Forget every value: nothing is installed any more."""
+        for section in self._state.sections():
+            self._state.remove_section(section)
+        self._write("sysrestore.state", self._state)
+
     def has_state(self, section: str) -> bool:
         return bool(self._items(self._state, section))
 

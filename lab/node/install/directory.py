@@ -128,9 +128,7 @@ class DirectoryServer:
             run(["dscreate", "from-file", name], secrets=install.secrets)
         finally:
             Path(name).unlink()
-        install.put_file(
-            f"/etc/default/dirsrv-{facts.instance}", render(ENVIRONMENT, instance=facts.instance)
-        )
+        install.put_file(f"/etc/default/dirsrv-{facts.instance}", render(ENVIRONMENT, instance=facts.instance))
 
     @staticmethod
     def _add_schema(install: Install) -> None:

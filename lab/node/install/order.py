@@ -1,0 +1,38 @@
+"""The order in which a server's parts are made; they are taken away in reverse."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from lab.node.component import Component
+from lab.node.facts import InstallOptions
+
+DIRECTORY = "lab.node.install.directory:DirectoryServer"
+KERBEROS = "lab.node.install.kerberos:Kerberos"
+AUTHORITY = "lab.node.install.ca:CertificateAuthority"
+CERTMONGER = "lab.node.install.certmonger:Certmonger"
+DIRECTORY_TLS = "lab.node.install.certmonger:DirectoryTLS"
+HTTP = "lab.node.install.http:HttpServer"
+DNS = "lab.node.install.dns:Dns"
+CLIENT = "lab.node.install.client:Client"
+
+ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, HTTP, DNS, CLIENT)
+NEEDS_AUTHORITY = (AUTHORITY, CERTMONGER, DIRECTORY_TLS)
+
+
+def components(options: InstallOptions | None = None) -> list[Component]:
+    """The parts that these options ask for, in order; every part when there are no options, as an uninstall wants."""
+    chosen = []
+    for name in ORDER:
+        if options is not None:
+            if name == DNS and not options.setup_dns:
+                continue
+            if options.ca_less and name in NEEDS_AUTHORITY:
+                continue
+        module, part = name.split(":")
+        if find_spec(module) is None:
+            continue
+        made: Component = getattr(import_module(module), part)()
+        chosen.append(made)
+    return chosen
