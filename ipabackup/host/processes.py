@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from ipabackup.errors import IpaBackupError
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds a program may take unless the caller knows better.  Nothing waits without a limit."""
+
+
+_GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL for a program that has to end."""
 
 
 @dataclass(frozen=True)
@@ -94,30 +99,51 @@ class SystemProcesses:
         """See Processes.run."""
         environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
         try:
-            ended = subprocess.run(
+            # A session of its own: Ctrl-C on the terminal is for us to handle, not for a half-done child.
+            child = subprocess.Popen(
                 list(argv),
-                input=None if input is None else input.encode(),
-                stdin=subprocess.DEVNULL if input is None else None,
-                capture_output=True,
-                timeout=timeout,
+                stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=environment,
                 cwd=cwd,
-                check=False,
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise CommandMissing(f"{argv[0]} is not installed on this host") from error
         except PermissionError as error:
             raise CommandMissing(f"{argv[0]} cannot be executed: {error}") from error
-        except subprocess.TimeoutExpired as error:
-            raise CommandTimedOut(f"{argv[0]} did not end within {timeout:g} seconds") from error
+        with child:
+            try:
+                stdout, stderr = child.communicate(None if input is None else input.encode(), timeout)
+            except subprocess.TimeoutExpired as error:
+                _end(child)
+                raise CommandTimedOut(f"{argv[0]} did not end within {timeout:g} seconds") from error
+            except BaseException:
+                _end(child)
+                raise
         completed = Completed(
             tuple(argv),
-            ended.returncode,
-            ended.stdout.decode("utf-8", "backslashreplace"),
-            ended.stderr.decode("utf-8", "backslashreplace"),
+            child.returncode,
+            stdout.decode("utf-8", "backslashreplace"),
+            stderr.decode("utf-8", "backslashreplace"),
         )
         if check and not completed.ok:
             raise CommandFailed(
                 f"{' '.join(argv)} ended with {completed.status}: {completed.said}", completed
             )
         return completed
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a child and whatever it started: first by SIGTERM, so that it can tidy up, then for certain."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            child.wait(timeout=_GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+    child.wait()

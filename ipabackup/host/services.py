@@ -22,6 +22,10 @@ class Services(Protocol):
         """True when the unit is started at boot in whatever way."""
         ...
 
+    def enabled_units(self) -> tuple[str, ...]:
+        """Every unit that is started at boot."""
+        ...
+
     def start(self, unit: str) -> None:
         """Start the unit and wait until systemd says that it runs."""
         ...
@@ -85,6 +89,11 @@ class SystemServices:
     def is_enabled(self, unit: str) -> bool:
         """See Services."""
         return self._ask("is-enabled", "--", unit).stdout.strip() in ("enabled", "enabled-runtime", "alias")
+
+    def enabled_units(self) -> tuple[str, ...]:
+        """See Services."""
+        listed = self._ask("list-unit-files", "--state=enabled", "--no-legend", "--no-pager", "--full", "--plain")
+        return tuple(line.split()[0] for line in listed.stdout.splitlines() if line.strip())
 
     def start(self, unit: str) -> None:
         """See Services."""
