@@ -77,11 +77,11 @@ def key_pem(key: rsa.RSAPrivateKey, password: str = "") -> bytes:
 
 
 def pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+    return bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.DER)
+    return bytes(certificate.public_bytes(serialization.Encoding.DER))
 
 
 def read_request(text: str) -> x509.CertificateSigningRequest:
@@ -152,7 +152,7 @@ class Authority:
 
     @classmethod
     def load(cls, certificate: Path, key: Path, password: str, realm: str, domain: str) -> Authority:
-        """From the two files. Raises OSError or ValueError when one is missing, damaged, or they do not match."""
+        """From the two files. Raises OSError or ValueError when one is missing or damaged, or they differ."""
         loaded = serialization.load_pem_private_key(key.read_bytes(), password.encode())
         if not isinstance(loaded, rsa.RSAPrivateKey):
             raise ValueError(f"{key} is not an RSA key")
@@ -171,7 +171,7 @@ class Authority:
     def issue(
         self, request: x509.CertificateSigningRequest, serial: int, profile: Profile, now: datetime
     ) -> x509.Certificate:
-        """A certificate for the request's key. Raises BadRequest for a request that the profile does not allow."""
+        """A certificate for the request's key. Raises BadRequest when the profile does not allow it."""
         key = request.public_key()
         if isinstance(key, rsa.RSAPublicKey) and key.key_size < KEY_BITS:
             raise BadRequest(f"Key size {key.key_size} is below {KEY_BITS} bits")
@@ -225,9 +225,9 @@ class Authority:
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
     def _information(self) -> x509.AuthorityInformationAccess:
-        place = x509.UniformResourceIdentifier(f"http://ipa-ca.{self.domain}/ca/ocsp")
+        place = x509.UniformResourceIdentifier(f"http://ipa-ca.{self.domain}/ipa/config/ca.crt")
         return x509.AuthorityInformationAccess(
-            [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)]
+            [x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, place)]
         )
 
     def _crl_point(self) -> x509.CRLDistributionPoints:

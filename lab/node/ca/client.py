@@ -30,7 +30,7 @@ class AuthorityRefused(Exception):
 
 
 class AuthorityClient:
-    """An agent's connection to the authority on `host`. Methods raise AuthorityUnreachable and AuthorityRefused."""
+    """An agent's way to the authority on `host`. Methods raise AuthorityUnreachable, AuthorityRefused."""
 
     def __init__(
         self,

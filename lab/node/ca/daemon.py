@@ -39,7 +39,7 @@ DIRECTORY_LIMIT = 40.0
 
 
 class Listener(ThreadingHTTPServer):
-    """A dual-stack HTTP server, with TLS when it has a context; handshakes happen in each request's own thread."""
+    """A dual-stack HTTP server, with TLS when it has a context; the handler does the handshake."""
 
     address_family = socket.AF_INET6
     daemon_threads = True
@@ -65,14 +65,14 @@ class Listener(ThreadingHTTPServer):
             connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, _request: Any, client_address: Any) -> None:
         logging.getLogger(__name__).info(
             "connection from %s ended early: %s", client_address, sys.exc_info()[1]
         )
 
 
 def tls_context(config: Configuration) -> ssl.SSLContext:
-    """TLS with the server's own certificate; whoever shows a client certificate must have it from this authority."""
+    """TLS with the server's own certificate; a client certificate that is shown must come from this CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ALIAS / "sslserver.crt", ALIAS / "sslserver.key", config.key_password)
     context.load_verify_locations(ALIAS / "ca_signing.crt")

@@ -1,6 +1,7 @@
 """Where the authority keeps what it has, and the two files that describe it.
 
-The paths are Dogtag's instance `pki-tomcat` as FreeIPA makes it. CS.cfg and password.conf hold `name=value` lines.
+The paths are Dogtag's instance `pki-tomcat` as FreeIPA makes it. CS.cfg and password.conf hold
+`name=value` lines.
 """
 
 from __future__ import annotations

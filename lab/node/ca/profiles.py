@@ -1,4 +1,4 @@
-"""What a certificate may be used for, by the profile that it was asked for under (the names are FreeIPA's)."""
+"""What a certificate may be used for, by the profile it was asked for under (names: FreeIPA's)."""
 
 from __future__ import annotations
 

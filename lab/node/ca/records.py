@@ -1,4 +1,4 @@
-"""Certificate records in the directory, below ou=certificateRepository,ou=ca,o=ipaca, with Dogtag's attributes."""
+"""Certificate records below ou=certificateRepository,ou=ca,o=ipaca, with Dogtag's attributes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def from_generalized(text: str) -> datetime:
 
 
 class Repository:
-    """The records. `connect` opens a bound connection for each operation, so a restarted directory does no harm."""
+    """The records. `connect` opens a connection for each operation: a restarted directory does no harm."""
 
     def __init__(
         self, connect: Callable[[], AbstractContextManager[Directory]], first: int = 1, last: int = 0xFFFFFFF

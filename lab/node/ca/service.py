@@ -1,4 +1,4 @@
-"""The authority over HTTP: Dogtag's paths, JSON bodies. Agents' paths answer only over TLS with a client certificate."""
+"""The authority over HTTP: Dogtag's paths, JSON bodies. Agents show a client certificate over TLS."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from lab.node.ca.records import (
 log = logging.getLogger(__name__)
 audit = logging.getLogger("audit")
 
+CERTIFICATE_PATH = re.compile(r"/ca/rest/(agent/)?certs/(\d+|0x[0-9a-fA-F]+)(/revoke|/unrevoke)?")
 LARGEST_BODY = 256 * 1024
 Json = dict[str, Any]
 Answer = tuple[HTTPStatus, str, bytes]

@@ -18,7 +18,6 @@ from lab.node.ca.authority import Authority, der, key_pem, name_of, new_key, new
 from lab.node.ca.client import AGENT_CERTIFICATE, AGENT_KEY, CA_CERTIFICATE
 from lab.node.ca.profiles import profile_named
 from lab.node.ca.records import Record, Repository
-from lab.node.ca.schema import add_schema
 from lab.node.component import Install
 from lab.node.files import remove_file, remove_tree, write_file
 from lab.node.ldapi import directory
@@ -98,7 +97,7 @@ class CertificateAuthority:
             ],
         )
 
-    def unconfigure(self, install: Install) -> None:
+    def unconfigure(self, _install: Install) -> None:
         services.stop(layout.UNIT)
         services.reset_failed(layout.UNIT)
         for folder in (layout.INSTANCE, layout.STATE, layout.LOGS, DROP_IN.parent):
@@ -113,7 +112,6 @@ class CertificateAuthority:
 
 def _tree(install: Install, password: str) -> None:
     with directory(install.facts.ldapi_uri) as server:
-        add_schema(server)
         server.add_if_missing(layout.SUFFIX, {"objectClass": ["top", "organization"], "o": "ipaca"})
         for ou in ("ca", "certificateRepository,ou=ca", "people", "groups"):
             unit = ou.split(",", maxsplit=1)[0]

@@ -1,0 +1,5 @@
+"""What httpd's WSGI daemon loads."""
+
+from lab.node.api.application import application
+
+__all__ = ["application"]

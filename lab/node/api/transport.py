@@ -1,0 +1,102 @@
+"""The client's way to the API: HTTPS with the CA's certificate, SPNEGO with the caller's ticket, JSON-RPC."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
+PATH = "/ipa/json"
+LIMIT = 60.0
+
+
+class ClientError(Exception):
+    """The call could not be made, or was refused. `status` is the exit status that FreeIPA's client has for it."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+NOT_FOUND = 4001
+
+
+def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Call a command on a server; its result. Raises ClientError."""
+    url = f"https://{host}{PATH}"
+    token, context = _token(host)
+    body = json.dumps({"method": method, "params": [arguments, options], "id": 0})
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Referer": f"https://{host}/ipa",
+        "Authorization": "Negotiate " + base64.b64encode(token).decode(),
+    }
+    try:
+        tls = ssl.create_default_context(cafile=str(CA_CERTIFICATE))
+        connection = http.client.HTTPSConnection(host, 443, context=tls, timeout=LIMIT)
+        connection.request("POST", PATH, body, headers)
+        response = connection.getresponse()
+        content = response.read()
+    except FileNotFoundError as error:
+        raise ClientError(f"cannot connect to '{url}': {CA_CERTIFICATE} is missing") from error
+    except (OSError, http.client.HTTPException) as error:
+        why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
+        raise ClientError(f"cannot connect to '{url}': {why}") from error
+    finally:
+        del context
+    if response.status == 401:
+        raise ClientError(f"cannot connect to '{url}': the server does not accept the Kerberos ticket")
+    if response.status != 200:
+        raise ClientError(f"cannot connect to '{url}': {response.status} {response.reason}")
+    try:
+        answer = json.loads(content)
+        error = answer["error"]
+        result = answer["result"]
+    except (ValueError, KeyError, TypeError) as unreadable:
+        raise ClientError(f"cannot connect to '{url}': not an answer of the API") from unreadable
+    if error:
+        raise ClientError(str(error["message"]), 2 if error["code"] == NOT_FOUND else 1)
+    return dict(result)
+
+
+def _token(host: str) -> tuple[bytes, Any]:
+    """The first SPNEGO token for the web server, with its context. Raises ClientError without a usable ticket."""
+    # Loaded only here: --help and usage errors should not wait for it.
+    import gssapi
+    from gssapi.exceptions import GSSError
+
+    try:
+        name = gssapi.Name(f"HTTP@{host}", gssapi.NameType.hostbased_service)
+        flags = gssapi.RequirementFlag.mutual_authentication | gssapi.RequirementFlag.out_of_sequence_detection
+        context = gssapi.SecurityContext(
+            name=name, mech=gssapi.OID.from_int_seq("1.3.6.1.5.5.2"), flags=flags, usage="initiate"
+        )
+        token = context.step()
+    except GSSError as error:
+        raise ClientError(_kerberos_says(error)) from error
+    if not token:
+        raise ClientError("did not receive Kerberos credentials")
+    return token, context
+
+
+def _kerberos_says(error: Any) -> str:
+    """FreeIPA's sentence for a missing or expired ticket; Kerberos's own words for the rest."""
+    minor = int(error.min_code) & 0xFFFFFFFF
+    said = str(error.get_all_statuses(error.min_code, False)[0]) if error.min_code else str(error)
+    no_ticket = {0x96C73AC3, 0x96C73A20 - 0, 0x96C73AE0, 0x96C73AEC}
+    if minor in no_ticket or "No credentials cache" in said or "No Kerberos credentials" in str(error):
+        return "did not receive Kerberos credentials"
+    if "expired" in said.lower():
+        return "Ticket expired"
+    return f"Kerberos error: {said}"
+
+
+def host_name() -> str:
+    """This host's name as the system has it."""
+    return socket.getfqdn()
