@@ -43,8 +43,7 @@ CONTAINERS = (
 )
 SECRETS = "userPassword || krbPrincipalKey || krbMKey || krbPwdHistory || krbExtraData"
 USER_OWN = (
-    "cn || givenName || sn || displayName || initials || gecos || loginShell || mail "
-    "|| telephoneNumber || mobile"
+    "cn || givenName || sn || displayName || initials || gecos || loginShell || mail || telephoneNumber || mobile"
 )
 
 
@@ -61,9 +60,7 @@ def add_tree(
     """Add what is missing. Numbers: `first_id` is admin's uid and the gid of admins."""
     base = facts.basedn
     for container in CONTAINERS:
-        directory.add_if_missing(
-            f"{container},{base}", {"objectClass": ["top", "nsContainer"], "cn": _name(container)}
-        )
+        directory.add_if_missing(f"{container},{base}", {"objectClass": ["top", "nsContainer"], "cn": _name(container)})
     directory.add_if_missing(
         f"cn=anonymous-limits,cn=etc,{base}",
         {
