@@ -22,9 +22,7 @@ _ANNOUNCED = 'echo $$ > "$0"; exec "$@"'
 class BackgroundCommand:
     """A running command.  Its output is collected while it runs."""
 
-    def __init__(
-        self, container: Container, argv: Sequence[str], pid_file: str, env: Mapping[str, str]
-    ) -> None:
+    def __init__(self, container: Container, argv: Sequence[str], pid_file: str, env: Mapping[str, str]) -> None:
         self._container = container
         self._argv = tuple(argv)
         self._pid_file = pid_file

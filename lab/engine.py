@@ -101,13 +101,14 @@ class Engine:
         if images:
             for image in self.images():
                 for name in [*image.tags] or [str(image.id)]:
-                    if self._remove_image(name):
+                    if self.remove_image(name):
                         removed.images.append(name)
         return removed
 
-    def _remove_image(self, name: str) -> bool:
+    def remove_image(self, name: str) -> bool:
+        """Remove an image; says whether it went.  One that something else stands on stays."""
         try:
-            self.client.images.remove(name, force=True)
+            self.client.images.remove(name)
         except docker.errors.ImageNotFound:
             return False
         except docker.errors.APIError as error:

@@ -84,9 +84,7 @@ def execute(
         time.monotonic() - started,
     )
     if status in (_ENDED, _KILLED) and result.duration >= timeout:
-        raise TimedOut(
-            f"On {container.name}, after the {timeout:g} s that it was given:\n{result.describe()}"
-        )
+        raise TimedOut(f"On {container.name}, after the {timeout:g} s that it was given:\n{result.describe()}")
     if check and status != 0:
         raise CommandFailed(f"On {container.name}:\n{result.describe()}")
     return result
@@ -117,9 +115,7 @@ def output_of(
     try:
         out, err = _collect(_reader(connection))
     except TimeoutError as error:
-        raise TimedOut(
-            f"The engine did not end {shlex.join(argv)} on {container.name} in {limit:g} s."
-        ) from error
+        raise TimedOut(f"The engine did not end {shlex.join(argv)} on {container.name} in {limit:g} s.") from error
     finally:
         connection.close()
     if writer is not None:

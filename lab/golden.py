@@ -58,9 +58,7 @@ def recipe_hash(engine: Engine, topology: Topology, images: Mapping[str, str]) -
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def ensure_golden(
-    engine: Engine, topology: Topology, images: Mapping[str, str], install: Install, say: Say
-) -> Golden:
+def ensure_golden(engine: Engine, topology: Topology, images: Mapping[str, str], install: Install, say: Say) -> Golden:
     """Return the golden images of a topology, made now when there are none.
 
     Several processes that ask at the same time wait for the first of them.
@@ -138,11 +136,7 @@ def _remove_stale(engine: Engine, topology: Topology, key: str) -> None:
             recipes.append(recipe)
         if recipes.index(recipe) >= KEPT and recipe != key:
             for name in image.tags:
-                try:
-                    engine.client.images.remove(name)
-                except docker.errors.APIError as error:
-                    if error.status_code not in (404, 409):
-                        raise
+                engine.remove_image(name)
 
 
 @contextmanager

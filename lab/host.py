@@ -110,9 +110,7 @@ class Host:
         try:
             self.container.put_archive(into, archive)
         except docker.errors.APIError as error:
-            raise LabError(
-                f"On {self.container.name}: cannot write to {into}: {api_message(error)}"
-            ) from error
+            raise LabError(f"On {self.container.name}: cannot write to {into}: {api_message(error)}") from error
 
     def read_bytes(self, path: str) -> bytes:
         """Read a file; /run, /tmp and /proc included, which the engine's archives cannot see."""
@@ -202,9 +200,7 @@ class Host:
             output = self.container.logs(tail=40).decode("utf-8", "replace")
             return f"The container is {self.container.status}; it said:\n{output}"
         failed = self.run(["systemctl", "--failed", "--no-legend", "--plain"], check=False).stdout
-        journal = self.run(
-            ["journalctl", "--no-pager", "-n", "40", "-o", "short-precise"], check=False
-        ).stdout
+        journal = self.run(["journalctl", "--no-pager", "-n", "40", "-o", "short-precise"], check=False).stdout
         return f"Failed units:\n{failed or '(none)'}\nThe journal ends:\n{journal}"
 
 

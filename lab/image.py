@@ -29,6 +29,9 @@ BASE_FROM_REGISTRY = f"debian:{SUITE}"
 BASE_TAG = f"ipalab-base:{SUITE}"
 SERVER_REPOSITORY = "ipalab-server"
 
+#: How many server images are kept: other checkouts and open labs may still use the last ones.
+KEPT = 4
+
 #: Seconds that a registry has for its answer before the base is made here.
 REGISTRY_PATIENCE = 20
 
@@ -48,7 +51,15 @@ def ensure_server_image(engine: Engine, say: Say = print) -> str:
     context = io.BytesIO(_context())
     for line in _build(engine, context, tag, base):
         say(f"  {line}")
+    _remove_stale(engine)
     return tag
+
+
+def _remove_stale(engine: Engine) -> None:
+    """Remove older server images, unless a host still stands on one."""
+    for image in engine.images("server")[KEPT:]:
+        for name in image.tags:
+            engine.remove_image(name)
 
 
 def ensure_base_image(engine: Engine, say: Say = print) -> str:
@@ -104,9 +115,7 @@ def _bootstrap(engine: Engine) -> None:
         root.seek(0)
         labels = [f"LABEL {name}={value}" for name, value in engine.labels("images", "base").items()]
         repository, tag = BASE_TAG.split(":")
-        engine.client.api.import_image(
-            root, repository=repository, tag=tag, changes=[*labels, 'CMD ["/bin/bash"]']
-        )
+        engine.client.api.import_image(root, repository=repository, tag=tag, changes=[*labels, 'CMD ["/bin/bash"]'])
 
 
 def source_hash(base_id: str, root: Path = ROOT) -> str:
@@ -162,6 +171,6 @@ def _build(engine: Engine, context: io.BytesIO, tag: str, base: str) -> Iterator
                 last.append(text)
                 # A package manager prints thousands of lines; the steps and the errors tell enough.
                 if text.startswith(("Step ", "E:", "W:", "Successfully")):
-                    yield text
+                    yield text if len(text) < 100 else f"{text[:97]}..."
     except docker.errors.APIError as error:
         raise ImageError(f"The server image cannot be built: {api_message(error)}") from error

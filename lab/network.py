@@ -51,9 +51,7 @@ def create_network(engine: Engine, lab: str, labels: dict[str, str]) -> tuple[Ne
                 raise LabError(f"The network of lab '{lab}' cannot be made: {last}") from error
             continue
         return network, subnet
-    raise LabError(
-        f"There is no subnet in {RANGE} for lab '{lab}': {last}. 'python -m lab prune' frees some."
-    )
+    raise LabError(f"There is no subnet in {RANGE} for lab '{lab}': {last}. 'python -m lab prune' frees some.")
 
 
 def host_addresses(subnet: ipaddress.IPv4Network) -> Iterator[str]:

@@ -38,9 +38,7 @@ LAUNCHERS = "usr/local/sbin"
 #: Comes with the host's distribution.
 FROM_HOST = {"python-ldap"}
 
-_PROBE = (
-    "import json, platform, sys, ldap; print(json.dumps([list(sys.version_info[:2]), platform.machine()]))"
-)
+_PROBE = "import json, platform, sys, ldap; print(json.dumps([list(sys.version_info[:2]), platform.machine()]))"
 
 _LAUNCHER = """#!/usr/bin/python3 -I
 import sys
@@ -62,9 +60,7 @@ def install_product(host: Host, say: Say = _quiet) -> None:
     """Put ``ipa-backup`` and ``ipa-restore`` into the host, ahead in PATH of stock ones."""
     answer = host.run(["/usr/bin/python3", "-c", _PROBE], check=False)
     if answer.status != 0:
-        raise LabError(
-            f"{host.fqdn} cannot run the product: it needs Python 3 with python-ldap.\n{answer.stderr}"
-        )
+        raise LabError(f"{host.fqdn} cannot run the product: it needs Python 3 with python-ldap.\n{answer.stderr}")
     (major, minor), machine = json.loads(answer.stdout)
     started = time.monotonic()
     archive = product_archive(f"{major}.{minor}", machine)
@@ -114,9 +110,7 @@ def _assemble(folder: Path, python: str, machine: str) -> Path:
     _pip("wheel", "--no-deps", "--wheel-dir", str(wheels), str(source))
     wheel = next(wheels.glob("ipabackup-*.whl"))
     into = root / TARGET
-    _pip(
-        "install", "--no-deps", "--target", str(into), "--no-compile", "--ignore-requires-python", str(wheel)
-    )
+    _pip("install", "--no-deps", "--target", str(into), "--no-compile", "--ignore-requires-python", str(wheel))
     needed = list(_requirements(python))
     if needed:
         _pip(

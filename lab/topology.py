@@ -121,9 +121,7 @@ def load(name_or_path: str | Path) -> Topology:
         path = SHIPPED / f"{name_or_path}.toml"
         if not path.exists():
             known = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.toml")))
-            raise BadTopology(
-                f"There is no topology '{name_or_path}': choose one of {known}, or give a .toml file."
-            )
+            raise BadTopology(f"There is no topology '{name_or_path}': choose one of {known}, or give a .toml file.")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -156,14 +154,10 @@ def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
     _known_keys(data, _TOP, source)
     domain = _string(data, "domain", source)
     if not _DOMAIN.fullmatch(domain):
-        raise BadTopology(
-            f"{source}: domain '{domain}' is not a lower-case DNS domain of at least two labels."
-        )
+        raise BadTopology(f"{source}: domain '{domain}' is not a lower-case DNS domain of at least two labels.")
     realm = _string(data, "realm", source, default=domain.upper())
     if realm != realm.upper() or not _DOMAIN.fullmatch(realm.lower()):
-        raise BadTopology(
-            f"{source}: realm '{realm}' must be a DNS domain in capitals, as in '{domain.upper()}'."
-        )
+        raise BadTopology(f"{source}: realm '{realm}' must be a DNS domain in capitals, as in '{domain.upper()}'.")
     members = tuple(_members(data, source))
     _check(members, source)
     return Topology(
@@ -181,25 +175,19 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
     for table, role in (("servers", "server"), ("replicas", "replica"), ("clients", "client")):
         entries = data.get(table, [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise BadTopology(
-                f"{source}: '{table}' is a list of tables: write [[{table}]] above each of them."
-            )
+            raise BadTopology(f"{source}: '{table}' is a list of tables: write [[{table}]] above each of them.")
         for entry in entries:
             where = f"{source}: [[{table}]]"
             _known_keys(entry, _KEYS[table], where)
             name = _string(entry, "name", where)
             if not _LABEL.fullmatch(name):
-                raise BadTopology(
-                    f"{where}: '{name}' is not a host name: lower-case letters, digits, hyphens."
-                )
+                raise BadTopology(f"{where}: '{name}' is not a host name: lower-case letters, digits, hyphens.")
             first = first or name
             origin = _string(entry, "server" if role == "client" else "from", where, default="") or first
             capabilities = _strings(entry, "capabilities", where)
             for capability in capabilities:
                 if capability not in CAPABILITIES:
-                    raise BadTopology(
-                        f"{where}: unknown capability '{capability}'{_hint(capability, CAPABILITIES)}."
-                    )
+                    raise BadTopology(f"{where}: unknown capability '{capability}'{_hint(capability, CAPABILITIES)}.")
             yield Member(
                 name=name,
                 role=role,
@@ -213,17 +201,13 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
 def _check(members: tuple[Member, ...], source: str) -> None:
     servers = [member.name for member in members if member.role == "server"]
     if len(servers) != 1:
-        raise BadTopology(
-            f"{source}: a realm begins with exactly one server, not {len(servers)}: see [[servers]]."
-        )
+        raise BadTopology(f"{source}: a realm begins with exactly one server, not {len(servers)}: see [[servers]].")
     seen: set[str] = set()
     for member in members:
         if member.name in seen:
             raise BadTopology(f"{source}: two hosts are called '{member.name}'.")
         if member.origin and member.origin not in {m.name for m in members if m.is_master and m.name in seen}:
-            raise BadTopology(
-                f"{source}: '{member.name}' comes from '{member.origin}', which is no master before it."
-            )
+            raise BadTopology(f"{source}: '{member.name}' comes from '{member.origin}', which is no master before it.")
         seen.add(member.name)
 
 

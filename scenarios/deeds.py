@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lab.execute import CommandResult
 from lab.host import Host
 from lab.install import installation
@@ -26,11 +28,11 @@ def uninstall(host: Host) -> CommandResult:
 
 
 def back_up(host: Host, *options: str) -> str:
-    """Make a backup and return its folder, which is the last word that the command prints."""
+    """Make a backup and return its folder, which the command names at its end."""
     result = host.run(["ipa-backup", "-v", *options], timeout=900)
-    path = result.stdout.strip().rpartition("\n")[2].split()[-1]
-    assert path.startswith(f"{BACKUPS}/ipa-"), f"no backup is named at the end of:\n{result.describe()}"
-    return path
+    named = re.findall(rf"{BACKUPS}/ipa-\S+", result.stdout)
+    assert named, f"no backup is named in:\n{result.describe()}"
+    return str(named[-1])
 
 
 def restore(host: Host, backup: str, *options: str) -> CommandResult:

@@ -15,9 +15,7 @@ DEFAULT_LAB = "lab"
 
 def add_lab_option(parser: argparse.ArgumentParser) -> None:
     """Let the user choose the lab."""
-    parser.add_argument(
-        "-l", "--lab", metavar="NAME", default="", help="the lab (the only one, unless several are up)"
-    )
+    parser.add_argument("-l", "--lab", metavar="NAME", default="", help="the lab (the only one, unless several are up)")
 
 
 def the_lab(engine: Engine, name: str) -> Realm:

@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(engine: Engine, options: argparse.Namespace) -> int:
     """Leave the lab up; ``down`` ends it."""
     topology = load(options.lab_file or options.topology)
-    realm = Realm.up(
-        engine, topology, name=options.lab, installed=not options.bare, image=options.image, say=print
-    )
+    realm = Realm.up(engine, topology, name=options.lab, installed=not options.bare, image=options.image, say=print)
     if not options.no_product:
         for host in realm.hosts.values():
             if host.member.is_master:
