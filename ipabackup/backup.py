@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,18 +19,15 @@ from ipabackup.archive.header import BackupType, Header
 from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
 from ipabackup.archive.publish import PartialBackup, leftovers
 from ipabackup.archive.writer import PayloadWriter, Sealed
-from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import records
+from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.directory.tools import export_config
 from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
 from ipabackup.record import ENTRIES, SERVER, ServerRecord
-from ipabackup.roles import ours
+from ipabackup.roles import BOOLEANS, ours
 from ipabackup.server import BACKUP_DIR, Machine, Server
 from ipabackup.steps import Plan, Reporter, Step
-
-#: Prefix of the folder, beside the instance's own backups, that holds the binary copy while it is archived.
-STAGING = ".ipabackup-"
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,9 @@ def _prepare(run: _Run, report: Reporter) -> None:
         shutil.rmtree(old)
     run.partial = PartialBackup.create(run.options.target, full=True, moment=run.moment)
     for instance in run.server.instances:
-        run.staging[instance.name] = make_staging(instance, report)
+        for old in remove_leftovers(instance.backup_dir):
+            report.note(f"Removed what an unfinished operation left behind: {old}")
+        run.staging[instance.name] = make_staging(instance.backup_dir, instance.user)
     run.writer = PayloadWriter(
         run.partial.path / payload_name(full=True, encrypted=False),
         level=run.options.level,
@@ -132,20 +130,6 @@ def _prepare(run: _Run, report: Reporter) -> None:
     run.payload.add_bytes(record_name(SERVER), _record(run).render())
     for rule in run.inventory.missing:
         report.note(f"Not on this server: {rule.pattern}")
-
-
-def make_staging(instance: Instance, report: Reporter) -> Path:
-    """A folder of the instance's own account for copies of its data; older ones are removed.
-
-    The server's tools give up root's rights, so they can write only where that account can.
-    """
-    home = instance.backup_dir
-    for old in home.glob(f"{STAGING}*"):
-        report.note(f"Removing what an unfinished backup left behind: {old}")
-        shutil.rmtree(old)
-    made = Path(tempfile.mkdtemp(prefix=STAGING, dir=home))
-    shutil.chown(made, instance.user)
-    return made
 
 
 def _record(run: _Run) -> ServerRecord:
@@ -159,21 +143,12 @@ def _record(run: _Run) -> ServerRecord:
         users=users,
         groups=groups,
         units=tuple(ours(run.machine.services.enabled_units())),
+        paths=tuple(item.path for item in run.inventory.items),
         logs=tuple(item.path for item in run.inventory.items if item.kind is PathKind.LOG),
         exclusive=tuple((item.path, item.exclude) for item in run.inventory.items if item.exclusive),
         booleans=booleans,
         missing=tuple(rule.pattern for rule in run.inventory.missing),
     )
-
-
-#: The booleans that FreeIPA's installers switch on, for httpd, AD trust and home folders on NFS.
-BOOLEANS = (
-    "httpd_can_network_connect",
-    "httpd_manage_ipa",
-    "httpd_run_ipa",
-    "httpd_dbus_sssd",
-    "samba_portmapper",
-)
 
 
 def _owners(run: _Run) -> tuple[tuple[User, ...], tuple[Group, ...]]:
@@ -222,6 +197,7 @@ def _copy_data(run: _Run, report: Reporter) -> None:
 def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> None:
     for item in items:
         path = run.machine.path(item.path)
+        run.payload.add_parents(path, file_name(item.path))
         if item.kind in (PathKind.FILE, PathKind.REQUIRED_DIRECTORY):
             run.payload.add_path(path, file_name(item.path))
         else:
@@ -305,4 +281,4 @@ def _cleanup(run: _Run) -> None:
         if run.partial is not None:
             run.partial.discard()
     for folder in run.staging.values():
-        shutil.rmtree(folder, ignore_errors=False)
+        shutil.rmtree(folder)

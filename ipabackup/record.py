@@ -45,8 +45,8 @@ class InstanceRecord:
 class ServerRecord:
     """What a backup knows of its server, apart from the header: the document ``record/server.json``.
 
-    `users` and `groups` own files of the backup; `units` were enabled; `logs` and `exclusive` are paths of the
-    inventory; `booleans` are None where SELinux was off.
+    `users` and `groups` own files of the backup; `units` were enabled; `paths` are the inventory's on that server,
+    `logs` and `exclusive` those among them that are logs, or IPA's alone; `booleans` are None where SELinux was off.
     """
 
     host: str
@@ -59,6 +59,7 @@ class ServerRecord:
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     units: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     logs: tuple[str, ...] = ()
     exclusive: tuple[tuple[str, tuple[str, ...]], ...] = ()
     booleans: Mapping[str, bool] | None = None
@@ -105,7 +106,7 @@ class ServerRecord:
             )
             known["groups"] = tuple(Group(**_known(Group, group)) for group in values["groups"])
             known["exclusive"] = tuple((path, tuple(exclude)) for path, exclude in values["exclusive"])
-            for name in ("units", "logs", "missing"):
+            for name in ("units", "paths", "logs", "missing"):
                 known[name] = tuple(values[name])
             return cls(**known)
         except (ValueError, KeyError, TypeError) as error:

@@ -7,7 +7,6 @@ with what the backup holds.  A restore that failed half-way can be repeated: it 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -16,16 +15,16 @@ from pathlib import Path
 from ipabackup.archive.extract import Destination, Extracted, extract
 from ipabackup.archive.layout import binary_root, file_path, ldif_name, record_name
 from ipabackup.archive.member import Kind, Member
-from ipabackup.backup import BOOLEANS, STAGING
 from ipabackup.directory.connection import check_password, count_live_entries
 from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
+from ipabackup.directory.staging import make_staging, owned_folder, remove_leftovers
 from ipabackup.directory.tools import NS_SLAPD
 from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHost
 from ipabackup.host.accounts import ByName
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES, InstanceRecord
-from ipabackup.roles import installed_units, lacking, ours
+from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
 from ipabackup.server import Machine, Server, installed_version
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup, entry_counts
@@ -182,11 +181,8 @@ def _files(run: _Run, report: Reporter) -> None:
     destinations: dict[str, Path] = {}
     for instance in run.backup.record.instances:
         home = run.machine.path(instance.backup_dir)
-        _owned_folder(home, instance.user)
-        for old in home.glob(f"{STAGING}*"):
-            shutil.rmtree(old)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=home))
-        shutil.chown(staging, instance.user)
+        remove_leftovers(home)
+        staging = make_staging(home, instance.user)
         run.staging[instance.name] = staging
         if _wants_ldif(run, instance):
             for backend in instance.backends:
@@ -204,7 +200,9 @@ def _files(run: _Run, report: Reporter) -> None:
             if not run.options.logs and member.kind is not Kind.DIRECTORY and _below(path, logs):
                 return None
             run.kept.add(path)
-            return Destination(run.machine.root, path.lstrip("/"))
+            # Folders that only lead to restored ones are the system's: made when missing, else left as they are.
+            leads = not _below(path, run.backup.record.paths)
+            return Destination(run.machine.root, path.lstrip("/"), keep_existing=leads)
         for root, target in destinations.items():
             if member.name == root or member.name.startswith(root + "/"):
                 return Destination(target.parent, target.name + member.name[len(root) :])
@@ -226,14 +224,6 @@ def _files(run: _Run, report: Reporter) -> None:
             state="IPA is stopped and its files are partly restored.",
             remedy="Remove the cause and run the same command again.",
         )
-
-
-def _owned_folder(path: Path, user: str) -> None:
-    """Make `path` and its missing parents; the ones that are made belong to `user`."""
-    missing = [place for place in (path, *path.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(mode=0o770)
-        shutil.chown(place, user, user)
 
 
 def _below(path: str, roots: tuple[str, ...]) -> bool:
@@ -307,7 +297,7 @@ def _data(run: _Run, report: Reporter) -> None:
 def _emptied(instance: Instance) -> None:
     """An empty database folder: what lies there belongs to another state of the directory."""
     home = instance.database_dir
-    _owned_folder(home, instance.user)
+    owned_folder(home, instance.user)
     for entry in home.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -38,6 +38,15 @@ ROLES = {
     )
 }
 
+#: The booleans that FreeIPA's installers switch on, for httpd, AD trust and home folders on NFS.
+BOOLEANS = (
+    "httpd_can_network_connect",
+    "httpd_manage_ipa",
+    "httpd_run_ipa",
+    "httpd_dbus_sssd",
+    "samba_portmapper",
+)
+
 _OURS = re.compile(
     r"^(ipa\b.*|ipa-.*|dirsrv.*|pki-.*|krb5.*|kadmin.*|named.*|bind9.*|httpd.*|apache2.*|certmonger|sssd.*|gssproxy"
     r"|oddjobd|chronyd?|smbd?|winbind|nmbd)\.(service|socket|target|timer|path)$"

@@ -120,19 +120,31 @@ class Plan:
 class _Signals:
     """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`, unless it is told to hold them back."""
 
-    def __init__(self) -> None:
-        self.held = False
-        self.pending: int | None = None
-        self.told: Callable[[str], None] = lambda message: None
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._held = False
+        self._pending: int | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if self.held:
-            self.pending = number
-            self.told(f"{name} noted; finishing what must not be left half done")
-            return
-        self.held = True  # a second signal must not cut the clean-up short
-        raise Interrupted(f"Interrupted by {name}.")
+        if self._held:
+            self._pending = number
+            self._tell(f"{signal.Signals(number).name} noted; finishing what must not be left half done")
+        else:
+            self._interrupt(number)
+
+    def hold(self) -> None:
+        """From now on only take note of signals."""
+        self._held = True
+
+    def release(self) -> None:
+        """Act on signals again, at once on one that came meanwhile."""
+        self._held = False
+        if self._pending is not None:
+            self._interrupt(self._pending)
+
+    def _interrupt(self, number: int) -> None:
+        self._held = True  # a second signal must not cut the way out short
+        raise Interrupted(f"Interrupted by {signal.Signals(number).name}.")
 
 
 @contextmanager
@@ -155,77 +167,77 @@ def run_plan(plan: Plan, listeners: Sequence[Listener], environ: Mapping[str, st
 
     Must be called in the main thread (it handles signals).
     """
-    reporter = Reporter(listeners)
-    began = time.monotonic()
-    by_name = {step.name: step for step in plan.steps}
-    open_pairs: list[str] = []
-    finished: set[str] = set()
-    failing = (environ if environ is not None else os.environ).get(FAIL_STEP, "")
-    signals = _Signals()
-    signals.told = reporter.warn
+    runner = _Runner(plan, Reporter(listeners), (os.environ if environ is None else environ).get(FAIL_STEP, ""))
+    with _listening(runner.signals):
+        return runner.run()
 
-    def perform(step: Step) -> None:
-        reporter.begin(step.name)
-        reporter.emit("start", step.title)
-        if failing == step.name:
-            raise IpaBackupError(f"Step {step.name} failed because {FAIL_STEP} asks for it.")
-        step.run(reporter)
-        if failing == f"{step.name}:after":
-            raise IpaBackupError(f"Step {step.name} failed after its work because {FAIL_STEP} asks for it.")
-        finished.add(step.name)
-        reporter.emit("done", step.title)
 
-    def way_out(failure: BaseException) -> list[str]:
-        troubles: list[str] = []
-        reporter.emit("failed", str(failure) or type(failure).__name__)
-        for name in reversed(open_pairs):
-            step = by_name[name]
-            reporter.begin(name)
-            reporter.emit("start", step.title)
-            try:
-                step.run(reporter)
-            except Exception as trouble:
-                troubles.append(f"{step.title}: {trouble}")
-                reporter.emit("failed", str(trouble))
-            else:
-                reporter.emit("done", step.title)
-        return troubles
+class _Runner:
+    def __init__(self, plan: Plan, reporter: Reporter, failing: str) -> None:
+        self._plan = plan
+        self._reporter = reporter
+        self._failing = failing
+        self._open_pairs: list[str] = []
+        self.signals = _Signals(reporter.warn)
 
-    with _listening(signals):
-        reporter.emit("plan", plan.summary, plan=plan.name, steps=[step.name for step in plan.steps])
+    def run(self) -> list[str]:
+        began = time.monotonic()
+        reporter = self._reporter
+        reporter.emit("plan", self._plan.summary, plan=self._plan.name, steps=[step.name for step in self._plan.steps])
         try:
-            for step in plan.steps:
-                if step.closed_by is not None:
-                    open_pairs.append(step.closed_by)
-                closes = step.name in open_pairs
-                # A start that closes a stop is not to be cut in half: a signal waits until it is done.
-                signals.held = closes
-                perform(step)
-                signals.held = False
-                if closes:
-                    open_pairs.remove(step.name)
-                if signals.pending is not None:
-                    name = signal.Signals(signals.pending).name
-                    signals.held = True
-                    raise Interrupted(f"Interrupted by {name}.")
-            signals.held = True
+            for step in self._plan.steps:
+                self._perform(step)
+            self.signals.hold()
         except BaseException as failure:
-            signals.held = True
-            troubles = way_out(failure)
-            _tidy(plan, reporter)
+            self.signals.hold()
+            troubles = self._way_out(failure)
+            self._tidy()
             reporter.emit("finished", "failed", ok=False)
             raise _explained(failure, troubles) from failure
-        _tidy(plan, reporter)
-    reporter.begin("")
-    reporter.emit("finished", plan.summary, ok=True, total_seconds=round(time.monotonic() - began, 3))
-    return reporter.warnings
+        self._tidy()
+        reporter.begin("")
+        reporter.emit("finished", self._plan.summary, ok=True, total_seconds=round(time.monotonic() - began, 3))
+        return reporter.warnings
 
+    def _perform(self, step: Step) -> None:
+        if step.closed_by is not None:
+            self._open_pairs.append(step.closed_by)
+        closes = step.name in self._open_pairs
+        self._reporter.begin(step.name)
+        self._reporter.emit("start", step.title)
+        if self._failing == step.name:
+            raise IpaBackupError(f"Step {step.name} failed because {FAIL_STEP} asks for it.")
+        if closes:
+            # A start that closes a stop is not to be cut in half: a signal waits until it is done.
+            self.signals.hold()
+        step.run(self._reporter)
+        if closes:
+            self._open_pairs.remove(step.name)
+            self.signals.release()
+        if self._failing == f"{step.name}:after":
+            raise IpaBackupError(f"Step {step.name} failed after its work because {FAIL_STEP} asks for it.")
+        self._reporter.emit("done", step.title)
 
-def _tidy(plan: Plan, reporter: Reporter) -> None:
-    try:
-        plan.cleanup()
-    except Exception as trouble:
-        reporter.warn(f"Cleaning up failed: {trouble}")
+    def _way_out(self, failure: BaseException) -> list[str]:
+        troubles: list[str] = []
+        self._reporter.emit("failed", str(failure) or type(failure).__name__)
+        for step in reversed([step for step in self._plan.steps if step.name in self._open_pairs]):
+            self._reporter.begin(step.name)
+            self._reporter.emit("start", step.title)
+            try:
+                step.run(self._reporter)
+            except Exception as trouble:
+                troubles.append(f"{step.title}: {trouble}")
+                self._reporter.emit("failed", str(trouble))
+            else:
+                self._reporter.emit("done", step.title)
+        return troubles
+
+    def _tidy(self) -> None:
+        try:
+            self._plan.cleanup()
+        except Exception as trouble:
+            self._reporter.warn(f"Cleaning up failed: {trouble}")
 
 
 def _explained(failure: BaseException, troubles: Sequence[str]) -> BaseException:
