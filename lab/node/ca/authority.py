@@ -118,9 +118,7 @@ def dns_names(extensions: x509.Extensions) -> list[str]:
 class Authority:
     """The signing certificate with its key."""
 
-    def __init__(
-        self, certificate: x509.Certificate, key: rsa.RSAPrivateKey, realm: str, domain: str
-    ) -> None:
+    def __init__(self, certificate: x509.Certificate, key: rsa.RSAPrivateKey, realm: str, domain: str) -> None:
         self.certificate = certificate
         self._key = key
         self.realm = realm
@@ -140,9 +138,7 @@ class Authority:
             .serial_number(1)
             .not_valid_before(now - BACKDATED)
             .not_valid_after(now + CA_LIFETIME)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(public), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(public), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(public, critical=False)

@@ -65,9 +65,7 @@ class AuthorityClient:
         try:
             context = ssl.create_default_context(cafile=str(self.ca))
             context.load_cert_chain(self.certificate, self.key)
-            connection = http.client.HTTPSConnection(
-                self.host, HTTPS_PORT, context=context, timeout=self.limit
-            )
+            connection = http.client.HTTPSConnection(self.host, HTTPS_PORT, context=context, timeout=self.limit)
             data = None if body is None else json.dumps(body)
             connection.request(method, path, data, {"Content-Type": "application/json"})
             response = connection.getresponse()

@@ -45,9 +45,7 @@ class Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(
-        self, port: int, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         super().__init__(("::", port), handler)
 
@@ -66,9 +64,7 @@ class Listener(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
-        logging.getLogger(__name__).info(
-            "connection from %s ended early: %s", client_address, sys.exc_info()[1]
-        )
+        logging.getLogger(__name__).info("connection from %s ended early: %s", client_address, sys.exc_info()[1])
 
 
 def tls_context(config: Configuration) -> ssl.SSLContext:
@@ -138,9 +134,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     for listener in listeners:
-        threading.Thread(
-            target=listener.serve_forever, daemon=True, name=f"port-{listener.server_port}"
-        ).start()
+        threading.Thread(target=listener.serve_forever, daemon=True, name=f"port-{listener.server_port}").start()
     logging.getLogger(__name__).info("serving %s on %d and %d", config.realm, HTTP_PORT, HTTPS_PORT)
     ready(f"certificate authority of {config.realm}")
     stopping.wait()

@@ -67,9 +67,7 @@ class Repository:
         self._first, self._last = first, last
         self._lock = threading.Lock()
 
-    def add(
-        self, make: Callable[[int], x509.Certificate], profile: str, issued_by: str, now: datetime
-    ) -> Record:
+    def add(self, make: Callable[[int], x509.Certificate], profile: str, issued_by: str, now: datetime) -> Record:
         """Record what `make(serial)` makes under the next free number.
 
         Raises SerialsExhausted. Another number is taken when somebody else was faster.
@@ -149,9 +147,7 @@ class Repository:
         ]
 
     def _highest(self, directory: Directory) -> int:
-        found = directory.search(
-            REPOSITORY, "(objectClass=certificateRecord)", ["cn"], scope=ldap.SCOPE_ONELEVEL
-        )
+        found = directory.search(REPOSITORY, "(objectClass=certificateRecord)", ["cn"], scope=ldap.SCOPE_ONELEVEL)
         taken = [int(entry["cn"][0]) for _, entry in found]
         return max((n for n in taken if self._first <= n <= self._last), default=self._first - 1)
 

@@ -143,9 +143,7 @@ def answer(operations: Operations, method: str, target: str, body: bytes, shown:
 
 def _routed(operations: Operations, method: str, target: str, body: bytes, shown: bytes | None) -> Answer:
     parts = urlsplit(target)
-    certificate = re.fullmatch(
-        r"/ca/rest/(agent/)?certs/(\d+|0x[0-9a-fA-F]+)(/revoke|/unrevoke)?", parts.path
-    )
+    certificate = re.fullmatch(r"/ca/rest/(agent/)?certs/(\d+|0x[0-9a-fA-F]+)(/revoke|/unrevoke)?", parts.path)
     if certificate:
         serial = int(certificate[2], 0)
         if method == "GET" and not certificate[1] and not certificate[3]:

@@ -21,6 +21,7 @@ from lab.node.ca.records import Record, Repository
 from lab.node.component import Install
 from lab.node.files import remove_file, remove_tree, write_file
 from lab.node.ldapi import directory
+from lab.node.masters import enable_service
 from lab.node.run import run
 
 AGENT = "ipara"
@@ -28,7 +29,6 @@ TRUSTED = Path("/usr/local/share/ca-certificates/ipa-ca/ca.crt")
 AGENT_BUNDLE = Path("/root/ca-agent.p12")
 AUTHORITY_BUNDLE = Path("/root/cacert.p12")
 DROP_IN = Path(f"/etc/systemd/system/{layout.UNIT}.d/ipa.conf")
-START_ORDER = 50
 FIRST_SERIAL, LAST_SERIAL = 0x1, 0xFFFFFFF
 LOG_FOLDERS = (
     layout.LOGS,
@@ -97,16 +97,18 @@ class CertificateAuthority:
             ],
         )
 
-    def unconfigure(self, _install: Install) -> None:
+    def unconfigure(self, install: Install) -> None:
         services.stop(layout.UNIT)
         services.reset_failed(layout.UNIT)
-        for folder in (layout.INSTANCE, layout.STATE, layout.LOGS, DROP_IN.parent):
+        for folder in (layout.INSTANCE, layout.STATE, layout.LOGS):
             remove_tree(folder)
         for path in (AGENT_CERTIFICATE, AGENT_KEY, AGENT_BUNDLE, AUTHORITY_BUNDLE, CA_CERTIFICATE):
             remove_file(path)
         if TRUSTED.parent.is_dir():
             remove_tree(TRUSTED.parent)
             run(["update-ca-certificates", "--fresh"])
+        install.sysrestore.restore(DROP_IN)
+        remove_tree(DROP_IN.parent)
         services.daemon_reload()
 
 
@@ -231,19 +233,12 @@ def _pkcs12(name: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey, pa
 
 
 def _start(install: Install) -> None:
-    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
-    write_file(DROP_IN, f"[Unit]\nAfter={install.facts.dirsrv_unit}\n")
+    install.put_file(DROP_IN, f"[Unit]\nAfter={install.facts.dirsrv_unit}\n")
     services.daemon_reload()
     services.start(layout.UNIT)
 
 
 def _enable(install: Install) -> None:
     with directory(install.facts.ldapi_uri) as server:
-        server.add_if_missing(
-            f"cn=CA,{install.facts.master_dn}",
-            {
-                "objectClass": ["top", "nsContainer", "ipaConfigObject"],
-                "cn": "CA",
-                "ipaConfigString": ["enabledService", f"startOrder {START_ORDER}", "caRenewalMaster"],
-            },
-        )
+        enable_service(server, install.facts, "CA")
+        server.ensure_values(f"cn=CA,{install.facts.master_dn}", "ipaConfigString", "caRenewalMaster")
