@@ -240,6 +240,10 @@ def _rules(values: Mapping[str, Any], source: str) -> Iterator[Rule]:
 def _check_pattern(pattern: str, where: str) -> None:
     if not pattern.startswith("/") or pattern.rstrip("/") != pattern or "//" in pattern:
         raise ValueError(f"{where}: not an absolute path: {pattern!r}")
+    try:
+        _glob(pattern)
+    except re.error as error:
+        raise ValueError(f"{where}: {pattern!r} is not a pattern: {error}") from error
     if any(part in (".", "..") for part in pattern.split("/")):
         raise ValueError(f"{where}: '.' or '..' in {pattern!r}")
     strange = set(_PLACEHOLDER.findall(pattern)) - {"instance", "realm", "domain", "host"}
@@ -278,7 +282,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
         elif sign == "?":
             result += "[^/]"
         elif sign == "[" and (end := pattern.find("]", position + 1)) > 0:
-            inside = pattern[position:end].replace("\\", "\\\\")
+            inside = pattern[position:end].replace("\\", "\\\\").replace("[", "\\[")
             result += "[" + ("^" + inside[1:] if inside[0] in "!^" else inside) + "]"
             position = end + 1
         else:

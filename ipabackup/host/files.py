@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -40,6 +41,22 @@ class Usage:
         )
 
 
+@dataclass(frozen=True)
+class Paths:
+    """The existing paths of a host whose root is ``root``."""
+
+    root: Path = Path("/")
+
+    def expand(self, pattern: str) -> tuple[str, ...]:
+        """What an absolute pattern of glob(7) matches, sorted, as absolute paths below the root.
+
+        Dangling symbolic links exist too.  As in a shell, ``*`` does not match a leading dot.
+        """
+        prefix = os.fspath(self.root).rstrip("/")
+        found = glob.glob(glob.escape(prefix) + pattern)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return tuple(path[len(prefix) :] for path in sorted(found))
+
+
 def space(path: Path) -> Space:
     """The free room where ``path`` is, or would be: its nearest existing parent decides."""
     place = existing(path)
@@ -54,7 +71,7 @@ def space(path: Path) -> Space:
 
 def existing(path: Path) -> Path:
     """``path``, or the nearest of its parents that exists."""
-    place = Path(os.path.abspath(path))
+    place = Path(os.path.normpath(Path.cwd() / path))
     while not place.exists() and place != place.parent:
         place = place.parent
     return place
