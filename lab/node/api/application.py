@@ -6,13 +6,14 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import ldap
 
 # The modules register their commands.
 from lab.node.api import certificates, groups, hosts, settings, users, zones  # noqa: F401
-from lab.node.api.caller import calling, refusal
+from lab.node.api.caller import calling, refusal, sweep
 from lab.node.api.errors import ApiError, InternalError, MalformedRequest, NoCredentials
 from lab.node.api.registry import call
 from lab.node.facts import read_facts
@@ -78,6 +79,7 @@ def _answer(environ: Environment, principal: str, method: str, arguments: list[A
     ccache = str(environ.get("KRB5CCNAME") or "")
     if not principal or not ccache:
         raise NoCredentials
+    sweep(Path(ccache.removeprefix("FILE:")).parent)
     with calling(principal, ccache, read_facts()) as caller:
         try:
             return call(caller, method, arguments, options)

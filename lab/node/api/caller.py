@@ -7,9 +7,11 @@ httpd hands over a credential cache with which a ticket for the directory can be
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ldap
@@ -24,6 +26,8 @@ Attributes = dict[str, Any]
 Result = dict[str, Any]
 Handler = Callable[["Caller", list[Any], Options], Result]
 LIMIT = 20
+# Longer than httpd's sessions (SessionMaxAge), whose credential caches must be there.
+CCACHE_LIFETIME = 3600.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ class Caller:
         entry = self.directory.get(self.dn, ["memberOf"]) or {}
         admins = f"cn=admins,cn=groups,cn=accounts,{self.facts.basedn}"
         return any(name.decode().lower() == admins.lower() for name in entry.get("memberOf", []))
+
+
+def sweep(folder: Path) -> None:
+    """Remove credential caches that no session uses any more: httpd makes one for every call."""
+    old = time.time() - CCACHE_LIFETIME
+    for path in folder.glob("*@*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < old:
+                path.unlink()
 
 
 @contextmanager

@@ -27,7 +27,20 @@ KEY = Path("/var/lib/ipa/private/httpd.key")
 KEYTAB = Path("/var/lib/ipa/gssproxy/http.keytab")
 API_ACCOUNT = "ipaapi"
 
-MODULES = ["ssl", "socache_shmcb", "rewrite", "headers", "auth_gssapi", "session", "session_cookie", "wsgi", "proxy", "proxy_http", "authn_core", "authz_user"]
+MODULES = [
+    "ssl",
+    "socache_shmcb",
+    "rewrite",
+    "headers",
+    "auth_gssapi",
+    "session",
+    "session_cookie",
+    "wsgi",
+    "proxy",
+    "proxy_http",
+    "authn_core",
+    "authz_user",
+]
 SITES = ("default-ssl",)
 CONFS = ("ipa", "ipa-rewrite")
 KINDS = {"mods": MODULES, "sites": SITES, "conf": CONFS}
@@ -36,10 +49,11 @@ DISABLE = {"mods": "a2dismod", "sites": "a2dissite", "conf": "a2disconf"}
 
 CONF_TEXT = """\
 # The identity server's web interface. Written by its installer.
+# The API's extension modules load in the main interpreter only, hence %{GLOBAL}.
 WSGISocketPrefix /run/apache2/wsgi
 WSGIDaemonProcess ipa processes=2 threads=1 maximum-requests=500 user=${account} group=${account} \\
  display-name=%{GROUP} python-path=/usr/lib/ipalab lang=C.UTF-8 locale=C.UTF-8 home=/var/lib/ipa
-WSGIImportScript /usr/lib/ipalab/lab/node/api/ipa.wsgi process-group=ipa application-group=ipa
+WSGIImportScript /usr/lib/ipalab/lab/node/api/ipa.wsgi process-group=ipa application-group=%{GLOBAL}
 WSGIScriptAlias /ipa/json /usr/lib/ipalab/lab/node/api/ipa.wsgi
 WSGIScriptAlias /ipa/session/json /usr/lib/ipalab/lab/node/api/ipa.wsgi
 Alias /ipa/config "/usr/share/ipa/html"
@@ -52,6 +66,7 @@ ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
   GssapiSSLonly On
   GssapiUseSessions On
   Session On
+  SessionMaxAge 1800
   SessionCookieName ipa_session path=/ipa;httponly;secure;
   SessionHeader IPASESSION
   GssapiSessionKey file:/etc/apache2/ipa/ipasession.key
@@ -65,7 +80,7 @@ ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
   GssapiAllowedMech krb5
   Require valid-user
   WSGIProcessGroup ipa
-  WSGIApplicationGroup ipa
+  WSGIApplicationGroup %{GLOBAL}
 </Location>
 <Location "/ipa/config">
   AuthType None
@@ -116,8 +131,6 @@ DROP_IN_TEXT = """\
 After=${dirsrv} krb5-kdc.service
 
 [Service]
-RuntimeDirectory=ipa/ccaches
-RuntimeDirectoryPreserve=yes
 ExecStartPre=/usr/bin/install -d -m 0770 -o www-data -g ${account} /run/ipa/ccaches
 PrivateTmp=no
 """
