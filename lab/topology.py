@@ -154,7 +154,7 @@ def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
     _known_keys(data, _TOP, source)
     domain = _string(data, "domain", source)
     if not _DOMAIN.fullmatch(domain):
-        raise BadTopology(f"{source}: domain '{domain}' is not a lower-case DNS domain of at least two labels.")
+        raise BadTopology(f"{source}: domain '{domain}' is not a lower-case DNS domain of two labels or more.")
     realm = _string(data, "realm", source, default=domain.upper())
     if realm != realm.upper() or not _DOMAIN.fullmatch(realm.lower()):
         raise BadTopology(f"{source}: realm '{realm}' must be a DNS domain in capitals, as in '{domain.upper()}'.")
@@ -181,13 +181,13 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
             _known_keys(entry, _KEYS[table], where)
             name = _string(entry, "name", where)
             if not _LABEL.fullmatch(name):
-                raise BadTopology(f"{where}: '{name}' is not a host name: lower-case letters, digits, hyphens.")
+                raise BadTopology(f"{where}: '{name}' is no host name: lower-case letters, digits, hyphens.")
             first = first or name
             origin = _string(entry, "server" if role == "client" else "from", where, default="") or first
             capabilities = _strings(entry, "capabilities", where)
             for capability in capabilities:
                 if capability not in CAPABILITIES:
-                    raise BadTopology(f"{where}: unknown capability '{capability}'{_hint(capability, CAPABILITIES)}.")
+                    raise BadTopology(f"{where}: unknown capability '{capability}'{_hint(capability, CAPABILITIES)}")
             yield Member(
                 name=name,
                 role=role,

@@ -8,7 +8,6 @@ afterwards is a difference like any other, with what it said.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,19 +140,25 @@ def _sort_list(line: str) -> str:
 def id_admin(host: Host) -> Answer:
     """``id admin``: the order of the groups is free."""
     words = host.run(["id", "admin"]).stdout.split()
-    return Answer(tuple(",".join(sorted(re.split(r",", word))) for word in words))
+    return Answer(tuple(_sort_groups(word) for word in words))
+
+
+def _sort_groups(word: str) -> str:
+    label, _, values = word.partition("=")
+    return f"{label}={','.join(sorted(values.split(',')))}"
 
 
 def cert_find(host: Host) -> Answer:
     """``ipa cert-find``: the order of the certificates is free."""
-    blocks = host.run(["ipa", "cert-find"]).stdout.strip().split("\n\n")
-    return Answer(tuple(sorted(line for block in blocks for line in _numbered(block))))
-
-
-def _numbered(block: str) -> list[str]:
-    """Put the certificate's serial number before each of its lines, so that sorting keeps them together."""
-    serial = re.search(r"Serial number: (\d+)", block)
-    return [f"{serial[1] if serial else '-'}| {line}" for line in block.splitlines()]
+    frame: list[str] = []
+    certificates: list[list[str]] = [[]]
+    for line in host.run(["ipa", "cert-find"]).lines:
+        if line.startswith("  "):
+            certificates[-1].append(line)
+        else:
+            certificates.append([])
+            frame.append(line)
+    return Answer((*filter(None, frame), *(line for block in sorted(certificates) for line in block)))
 
 
 def host_lookup(host: Host) -> Answer:

@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "may_skip(reason): this test is allowed to be skipped")
     if config.getoption("--list-rows"):
         config.option.collectonly = True
-        config.option.verbose = -2
+        config.option.verbose = -3
     if config.getoption("--skips-fail") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Skips(config), "rows-skips")
 

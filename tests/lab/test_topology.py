@@ -1,0 +1,124 @@
+"""Lab files: what they say, and what is said about bad ones."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.errors import BadTopology
+from lab.install import installation
+from lab.topology import CAPABILITIES, SHIPPED, from_recipe, load, parse
+
+PAIR = """
+domain = "example.test"
+
+[[servers]]
+name = "ipa1"
+capabilities = ["ca", "dns"]
+installer_options = ["--no-reverse"]
+
+[[replicas]]
+name = "ipa2"
+capabilities = ["ca"]
+
+[[replicas]]
+name = "ipa3"
+from = "ipa2"
+
+[[clients]]
+name = "client1"
+server = "ipa2"
+"""
+
+
+def test_realm_passwords_and_origins_have_defaults() -> None:
+    topology = parse(PAIR, name="pair")
+    assert topology.realm == "EXAMPLE.TEST"
+    assert topology.suffix == "dc=example,dc=test"
+    assert topology.passwords.admin == "Secret123"
+    assert [member.origin for member in topology.members] == ["", "ipa1", "ipa2", "ipa2"]
+    assert [member.name for member in topology.masters] == ["ipa1", "ipa2", "ipa3"]
+
+
+def test_members_are_installed_with_freeipa_s_commands_in_order() -> None:
+    steps = installation(parse(PAIR, name="pair"))
+    assert [(step.host, step.argv[0]) for step in steps] == [
+        ("ipa1", "ipa-server-install"),
+        ("ipa2", "ipa-replica-install"),
+        ("ipa3", "ipa-replica-install"),
+        ("client1", "ipa-client-install"),
+    ]
+    first = steps[0].argv
+    assert first[:6] == ("ipa-server-install", "-U", "-r", "EXAMPLE.TEST", "-n", "example.test")
+    assert "--setup-dns" in first
+    assert first[-1] == "--no-reverse"
+    assert "--setup-ca" in steps[1].argv
+    assert "--setup-ca" not in steps[2].argv
+    assert steps[2].argv[steps[2].argv.index("--server") + 1] == "ipa2.example.test"
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_is_shipped_loads_by_its_name(path: object) -> None:
+    name = str(getattr(path, "stem", ""))
+    assert load(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("domain = ", ["not TOML"]),
+        ("", ["'domain' is missing"]),
+        ('domain = "example"', ["two labels"]),
+        ('domain = "Example.test"', ["lower-case"]),
+        ('domain = "example.test"\nrelam = "X.Y"', ["relam", "did you mean 'realm'?"]),
+        ('domain = "example.test"\nrealm = "Example.Test"', ["capitals"]),
+        ('domain = "example.test"', ["one server, not 0"]),
+        ('domain = "example.test"\n[servers]\nname = "a"', ["[[servers]]"]),
+        ('domain = "example.test"\n[[servers]]\nname = "IPA1"', ["IPA1", "no host name"]),
+        ('domain = "example.test"\n[[servers]]\nname = "ipa_1"', ["no host name"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\ncapabilities = ["cs"]', ["'cs'", "ca, dns"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\ncapabilities = "ca"', ["list of strings"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\n[[clients]]\nname = "a"', ["two hosts"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\n[[replicas]]\nname = "b"\nfrom = "c"', ["'c'"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\n[passwords]\nadmin = "short"', ["8 characters"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\n[passwords]\nroot = "x"', ["'root'"]),
+        ('domain = 5\n[[servers]]\nname = "a"', ["must be a string"]),
+    ],
+)
+def test_a_bad_lab_file_is_refused_with_its_name_and_the_reason(text: str, words: list[str]) -> None:
+    with pytest.raises(BadTopology) as caught:
+        parse(text, name="mine", source="mine.toml")
+    for word in ["mine.toml", *words]:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_topology_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadTopology, match="single"):
+        load("singel")
+
+
+def test_a_missing_lab_file_is_refused_with_its_path() -> None:
+    with pytest.raises(BadTopology, match=r"/nowhere/lab\.toml"):
+        load("/nowhere/lab.toml")
+
+
+names = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
+
+
+@given(
+    members=st.lists(names, min_size=1, max_size=5, unique=True),
+    capabilities=st.sets(st.sampled_from(sorted(CAPABILITIES))),
+    options=st.lists(st.from_regex(r"--[a-z-]{1,12}", fullmatch=True), max_size=3),
+)
+def test_a_recipe_holds_the_whole_topology(members: list[str], capabilities: set[str], options: list[str]) -> None:
+    tables = [f"[[servers]]\nname = '{members[0]}'"]
+    tables += [f"[[replicas]]\nname = '{name}'" for name in members[1:]]
+    extra = f"\ncapabilities = {sorted(capabilities)}\ninstaller_options = {options}\n"
+    topology = parse('domain = "example.test"\n' + "".join(f"{table}{extra}" for table in tables), name="any")
+    again = from_recipe(topology.recipe())
+    assert again == topology
+    assert again.recipe() == topology.recipe()
+
+
+def test_the_recipe_tells_two_topologies_apart() -> None:
+    other = PAIR.replace("--no-reverse", "--auto-reverse")
+    assert parse(PAIR, name="pair").recipe() != parse(other, name="pair").recipe()
