@@ -77,8 +77,7 @@ class BackupPlan:
 
 def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> BackupPlan:
     """The plan of a full backup of `server`; reads the inventory, changes nothing."""
-    probe = machine.probe()
-    inventory = resolve(machine.rules(), server.names(), probe, logs=options.logs)
+    inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
     run = _Run(server, options, machine, inventory, datetime.now(timezone.utc))
     still = [item for item in inventory.items if item.kind is not PathKind.LOG]
     logs = [item for item in inventory.items if item.kind is PathKind.LOG]

@@ -16,10 +16,11 @@ from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instan
 from ipabackup.directory.tools import OfflineTools
 from ipabackup.errors import NotInstalled, NotRoot
 from ipabackup.host.accounts import Accounts, SystemAccounts
+from ipabackup.host.files import Paths
 from ipabackup.host.processes import CommandMissing, Processes, SystemProcesses
 from ipabackup.host.selinux import SELinux, SystemSELinux
 from ipabackup.host.services import Services, SystemServices
-from ipabackup.inventory import Names, Rule, load
+from ipabackup.inventory import Names, Probe, Rule, load
 
 DEFAULT_CONF = Path("/etc/ipa/default.conf")
 BACKUP_DIR = Path("/var/lib/ipa/backup")
@@ -35,6 +36,7 @@ class Machine:
     selinux: SELinux
     tools: OfflineTools
     rules: Callable[[], Sequence[Rule]]
+    probe: Probe
     root: Path = Path("/")
 
     @classmethod
@@ -48,6 +50,7 @@ class Machine:
             SystemSELinux(processes),
             OfflineTools(processes),
             load,
+            Paths(),
         )
 
     def path(self, absolute: str | Path) -> Path:

@@ -27,7 +27,7 @@ def make_parser() -> Parser:
         "stopped.",
         epilog="Exit status: see docs/exit-codes.md.",
     )
-    parser.add_argument("backup", metavar="BACKUP", help=f"a backup's folder, or its name below {BACKUP_DIR}")
+    parser.add_argument("backup", metavar="BACKUP", nargs="?", help=f"a backup's folder, or its name below {BACKUP_DIR}")
     parser.add_argument(
         "--extract",
         nargs="?",
@@ -45,7 +45,13 @@ def make_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's); returns the exit status."""
-    arguments = parsed(make_parser(), argv)
+    parser = make_parser()
+    arguments = parsed(parser, argv)
+    if arguments.backup is None and arguments.extract not in (None, Path()):
+        # 'ipa-restore --extract BACKUP': the word after the option was meant as the backup.
+        arguments.backup, arguments.extract = str(arguments.extract), Path()
+    if arguments.backup is None:
+        parser.error("the following arguments are required: BACKUP")
     return conclude(arguments, "ipa-restore", lambda display: _restore(arguments, display))
 
 

@@ -7,6 +7,7 @@ takes python-ldap 6.5 s and this a fraction of a second), and it needs to know o
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ RUV_UNIQUE_ID = "ffffffff-ffffffff-ffffffff-ffffffff"
 _RECORD = b"\ndn:"
 # 389 DS puts nsuniqueid= in front of a deleted entry's DN; the second form is the same in base64.
 _TOMBSTONES = (b"\ndn: nsuniqueid=", b"\ndn:: bnN1bmlxdWVp")
+_STATE = re.compile(r"(?:adcsn|mdcsn|vdcsn|vucsn)-[0-9a-f]+\Z|deleted\Z|deletedattribute\Z")
 _KEEP = max(len(marker) for marker in _TOMBSTONES) - 1
 
 
@@ -78,10 +80,19 @@ def count_entries(pieces: Iterable[bytes]) -> LdifSummary:
     return counter.close()
 
 
+def _plain(name: str) -> tuple[str, bool]:
+    """An attribute's name without replication state (``cn;vucsn-6b02…``), and whether that state says deleted."""
+    base, *options = name.split(";")
+    state = [option for option in options if _STATE.match(option)]
+    kept = [option for option in options if option not in state]
+    return ";".join([base, *kept]), any(option.startswith("deleted") for option in state)
+
+
 def records(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, list[bytes]]]]:
     """The entries of an LDIF as (DN, attribute in lower case → values), one at a time, folded lines joined.
 
-    Values given by URL are left as they stand.  Lines that are not ``name: value`` are passed over.
+    The marks of replication state are taken off, and values that they call deleted are left out.  Values given by URL
+    are left as they stand.  Lines that are not ``name: value`` are passed over.
     """
     logical: list[bytes] = []
 
@@ -93,10 +104,10 @@ def records(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, list[bytes]
             if not colon or line.startswith(b"#"):
                 continue
             content = base64.b64decode(value[1:].strip()) if value.startswith(b":") else value.lstrip(b" ")
-            key = name.decode("ascii", "replace").lower()
+            key, deleted = _plain(name.decode("ascii", "replace").lower())
             if key == "dn" and not dn:
                 dn = content.decode("utf-8", "surrogateescape")
-            elif dn:
+            elif dn and not deleted:
                 attributes.setdefault(key, []).append(content)
         return (dn, attributes) if dn else None
 

@@ -48,3 +48,16 @@ def test_records_join_folded_lines_and_decode_base64() -> None:
         ("cn=ä", {"cn": [b"one two", b"three"], "jpeg": [b"< file:///x"]}),
         ("cn=b", {}),
     ]
+
+
+def test_records_take_replication_state_off_and_leave_deleted_values_out() -> None:
+    text = (
+        b"dn: cn=KDC\ncn;vucsn-6b0229a9000d00040000;mdcsn-6b0229a9000d00040000: KDC\n"
+        b"ipaConfigString;vucsn-6b0229a9000d00040000: enabledService\n"
+        b"ipaConfigString;vdcsn-6b0229a9000d00040000;deleted: hiddenService\n"
+        b"description;adcsn-6b0229a9000d00040000;vdcsn-6b0229a9000d00040000;deletedattribute;deleted:\n"
+        b"userCertificate;binary;vucsn-6b0229a9000d00040000:: AAA=\n\n"
+    )
+    assert list(records(text.splitlines(keepends=True))) == [
+        ("cn=KDC", {"cn": [b"KDC"], "ipaconfigstring": [b"enabledService"], "usercertificate;binary": [b"\0\0"]})
+    ]
