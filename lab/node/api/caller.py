@@ -90,7 +90,7 @@ def said(error: ldap.LDAPError) -> str:
 def refusal(error: ldap.LDAPError) -> AccessDenied | DirectoryTrouble | NetworkTrouble:
     """An LDAP error that nobody caught, as the API's own."""
     if isinstance(error, ldap.INSUFFICIENT_ACCESS):
-        return AccessDenied(said(error))
+        return AccessDenied(str(error.args[0].get("info", "")).strip() or said(error))
     if isinstance(error, ldap.SERVER_DOWN):
         return NetworkTrouble("cannot connect to the directory server")
     return DirectoryTrouble(said(error))

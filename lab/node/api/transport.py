@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ NOT_FOUND = 4001
 def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
     """Call a command on a server; its result. Raises ClientError."""
     url = f"https://{host}{PATH}"
-    token, context = _token(host)
+    token = _token(host)
     body = json.dumps({"method": method, "params": [arguments, options], "id": 0})
     headers = {
         "Content-Type": "application/json",
@@ -48,8 +47,6 @@ def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) 
     except (OSError, http.client.HTTPException) as error:
         why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
         raise ClientError(f"cannot connect to '{url}': {why}") from error
-    finally:
-        del context
     if response.status == 401:
         raise ClientError(f"cannot connect to '{url}': the server does not accept the Kerberos ticket")
     if response.status != 200:
@@ -65,38 +62,23 @@ def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) 
     return dict(result)
 
 
-def _token(host: str) -> tuple[bytes, Any]:
-    """The first SPNEGO token for the web server, with its context. Raises ClientError without a usable ticket."""
+def _token(host: str) -> bytes:
+    """The token for the web server that the caller's ticket gives. Raises ClientError without a usable ticket."""
     # Loaded only here: --help and usage errors should not wait for it.
     import gssapi
     from gssapi.exceptions import GSSError
 
+    kerberos = gssapi.MechType.kerberos
+    try:
+        mine = gssapi.Credentials(usage="initiate", mechs=[kerberos])
+        if not mine.lifetime:
+            raise ClientError("Ticket expired")
+    except GSSError as error:
+        raise ClientError("did not receive Kerberos credentials") from error
     try:
         name = gssapi.Name(f"HTTP@{host}", gssapi.NameType.hostbased_service)
-        flags = gssapi.RequirementFlag.mutual_authentication | gssapi.RequirementFlag.out_of_sequence_detection
-        context = gssapi.SecurityContext(
-            name=name, mech=gssapi.OID.from_int_seq("1.3.6.1.5.5.2"), flags=flags, usage="initiate"
-        )
-        token = context.step()
+        token = gssapi.SecurityContext(name=name, creds=mine, mech=kerberos, usage="initiate").step()
     except GSSError as error:
-        raise ClientError(_kerberos_says(error)) from error
-    if not token:
-        raise ClientError("did not receive Kerberos credentials")
-    return token, context
-
-
-def _kerberos_says(error: Any) -> str:
-    """FreeIPA's sentence for a missing or expired ticket; Kerberos's own words for the rest."""
-    minor = int(error.min_code) & 0xFFFFFFFF
-    said = str(error.get_all_statuses(error.min_code, False)[0]) if error.min_code else str(error)
-    no_ticket = {0x96C73AC3, 0x96C73A20 - 0, 0x96C73AE0, 0x96C73AEC}
-    if minor in no_ticket or "No credentials cache" in said or "No Kerberos credentials" in str(error):
-        return "did not receive Kerberos credentials"
-    if "expired" in said.lower():
-        return "Ticket expired"
-    return f"Kerberos error: {said}"
-
-
-def host_name() -> str:
-    """This host's name as the system has it."""
-    return socket.getfqdn()
+        said = error.get_all_statuses(error.min_code, False)[0] if error.min_code else str(error)
+        raise ClientError(f"Kerberos error: {said.strip()}") from error
+    return bytes(token or b"")
