@@ -81,12 +81,13 @@ def extract(
     owners: Owners,
     *,
     progress: Callable[[int], None] | None = None,
+    durable: bool = True,
 ) -> Extracted:
     """Restore every member for which ``choose`` names a destination, in one pass over the payload.
 
-    ``progress`` gets the bytes of file data restored so far.  A root that is missing is made (0700).
-    Raises what reader.members() raises, and NoSpace; whatever else goes wrong with a single path becomes a
-    failure.
+    ``progress`` gets the bytes of file data restored so far.  ``durable``: everything is on the disk on
+    return.  A root that is missing is made (0700). Raises what reader.members() raises, and NoSpace;
+    whatever else goes wrong with a single path becomes a failure.
     """
     work = _Extraction(owners, progress)
     try:
@@ -100,7 +101,8 @@ def extract(
         work.finish_folders()
     finally:
         work.close()
-    os.sync()
+    if durable:
+        os.sync()
     tally = work.tally
     notes = tuple(f"{text} ({count} times)" if count > 1 else text for text, count in tally.notes.items())
     return Extracted(tally.restored, tally.skipped, tally.data_size, tuple(tally.failures), notes)

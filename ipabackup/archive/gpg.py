@@ -19,6 +19,9 @@ from ipabackup.host.processes import CommandMissing, Completed, Processes
 
 GPG = "gpg"
 _BATCH = ("--batch", "--no-tty", "--yes", "--quiet")
+ENVIRONMENT = {"LC_ALL": "C", "LANGUAGE": ""}
+"""What a GnuPG process whose messages are read gets on top of the environment."""
+
 _USELESS = {"e": "expired", "r": "revoked", "d": "disabled", "i": "invalid"}
 _SAMPLE = "ipabackup"
 
@@ -153,7 +156,9 @@ def failure(messages: str, status: int, payload: str) -> KeyProblem | None:
     if "DECRYPTION_OKAY" in words or status == 0:
         return None
     recipients = ", ".join(line[1] for line in lines if line and line[0] == "ENC_TO" and len(line) > 1)
-    if "NO_SECKEY" in words:
+    # GnuPG 2.2 has no status line for it where no secret key at all is there; the message is English by
+    # ENVIRONMENT.
+    if "NO_SECKEY" in words or "No secret key" in messages:
         return WrongKey(
             f"{payload} is encrypted for key {recipients or 'unknown'}, whose secret half is not in this keyring",
             remedy="Name the right one with --gpg-keyring.",
@@ -170,7 +175,7 @@ def _rehearse(ring: Keyring, processes: Processes) -> None:
         sealed = processes.run([*ring.encrypting(), "--output", sample], input=_SAMPLE, check=False)
         if not sealed.ok:
             raise KeyProblem(f"gpg cannot encrypt for key {ring.recipient}: {sealed.said}")
-        opened = processes.run([*ring.decrypting(), sample], check=False)
+        opened = processes.run([*ring.decrypting(), sample], check=False, env=ENVIRONMENT)
         if not opened.ok or opened.stdout != _SAMPLE:
             problem = failure(opened.stderr, opened.status, "a test message")
             raise problem or KeyProblem(

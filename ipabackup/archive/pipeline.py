@@ -12,6 +12,7 @@ from typing import IO, BinaryIO, Protocol, cast
 
 import zstandard
 
+from ipabackup.archive import gpg
 from ipabackup.archive.gpg import Keyring
 from ipabackup.errors import IpaBackupError, KeyProblem, NoSpace
 
@@ -116,6 +117,7 @@ class GpgSink:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env={**os.environ, **gpg.ENVIRONMENT},
             start_new_session=True,
         )
         self._threads = (

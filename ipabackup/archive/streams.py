@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import subprocess
 import tarfile
 import threading
@@ -80,6 +81,7 @@ def decrypted(source: HashedFile, ring: Keyring, payload: str) -> Iterator[Sourc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
+        env={**os.environ, **gpg.ENVIRONMENT},
         start_new_session=True,
     )
     reading = _Decryption(process, source, payload)

@@ -1,0 +1,51 @@
+"""Backups for the archive's tests."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from ipabackup.archive.gpg import Keyring
+from ipabackup.archive.header import BackupType, Header
+from ipabackup.archive.publish import PartialBackup
+from ipabackup.archive.writer import PayloadWriter
+
+MOMENT = datetime(2026, 11, 21, 21, 21, 22, tzinfo=timezone.utc)
+FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures" / "freeipa-4.13-debian"
+
+
+def acl_attribute(*entries: tuple[int, int, int]) -> bytes:
+    """The kernel's form of an access control list."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def backup_of(folder: Path, fill: Callable[[PayloadWriter], object], ring: Keyring | None = None) -> Path:
+    """A published full backup under ``folder`` with what ``fill`` wrote."""
+    partial = PartialBackup.create(folder, full=True, moment=MOMENT)
+    name = "ipa-full.tar.gpg" if ring else "ipa-full.tar"
+    with PayloadWriter(partial.path / name, threads=0, keyring=ring) as writer:
+        fill(writer)
+        sealed = writer.close()
+    header = Header(
+        BackupType.FULL, MOMENT, "ipa1.example.test", "4.12.0", encryption="gpg" if ring else "none"
+    )
+    return partial.publish(
+        header.sealed(
+            payload=name,
+            size=sealed.size,
+            sha256=sealed.sha256,
+            uncompressed_size=sealed.uncompressed_size,
+        ).render()
+    )
+
+
+@pytest.fixture
+def stock_backups() -> Path:
+    """Backups that a real FreeIPA wrote; they are not part of the project."""
+    if not FIXTURES.is_dir():
+        pytest.skip(f"{FIXTURES} is not here")
+    return FIXTURES
