@@ -157,7 +157,7 @@ def resolve(rules: Sequence[Rule], names: Names, probe: Probe, *, logs: bool = F
     it, or only the inner one is IPA's alone.
     """
     generation = names.generation or next((name for sign, name in _SIGNS_OF if probe.expand(sign)), None)
-    found: dict[str, InventoryItem] = {}
+    found: dict[tuple[str, bool], InventoryItem] = {}
     missing = []
     for rule in rules:
         if rule.kind is PathKind.LOG and not logs:
@@ -174,17 +174,18 @@ def resolve(rules: Sequence[Rule], names: Names, probe: Probe, *, logs: bool = F
                 for spelled, owner in _spelled(pattern, names)
                 if instance is None or owner in (None, instance)
             )
-            found.setdefault(path, InventoryItem(path, rule.kind, rule.service, rule.exclusive, exclude))
+            item = InventoryItem(path, rule.kind, rule.service, rule.exclusive, exclude)
+            found.setdefault((path, rule.kind is PathKind.LOG), item)
         if not existing and not rule.optional and (not rule.generations or generation in rule.generations):
             missing.append(rule)
     items = tuple(item for item in found.values() if not _listed_above(item, found))
     return Inventory(items, tuple(missing))
 
 
-def _listed_above(item: InventoryItem, found: Mapping[str, InventoryItem]) -> bool:
+def _listed_above(item: InventoryItem, found: Mapping[tuple[str, bool], InventoryItem]) -> bool:
     parts = item.path.split("/")
     for length in range(2, len(parts)):
-        outer = found.get("/".join(parts[:length]))
+        outer = found.get(("/".join(parts[:length]), False))
         if outer is not None and outer.covers(item.path) and (outer.exclusive or not item.exclusive):
             return True
     return False

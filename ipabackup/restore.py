@@ -20,6 +20,7 @@ from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instan
 from ipabackup.directory.staging import make_staging, owned_folder, remove_leftovers
 from ipabackup.directory.tools import NS_SLAPD
 from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHost
+from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import ByName
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
@@ -244,6 +245,11 @@ def _prune(run: _Run, report: Reporter) -> None:
                 else:
                     place.unlink()
                 report.note(f"Removed {place}, which the backup does not have")
+    state = str(certmonger.STATE)
+    tracked = {path[len(state) + 1 :] for path in run.kept if path.startswith(f"{state}/")}
+    for path in certmonger.duplicates(run.machine.path(state), tracked):
+        path.unlink()
+        report.note(f"Removed {path}, which tracks the same as one of the backup's")
 
 
 def _surplus(machine: Machine, item: InventoryItem, folder: Path, kept: set[str]) -> Iterator[Path]:
@@ -330,9 +336,13 @@ def _count(run: _Run, report: Reporter) -> None:
 
 def _restart(run: _Run, report: Reporter) -> None:
     services = run.machine.services
-    for unit in ("sssd.service", "certmonger.service"):
-        if services.exists(unit):
-            services.restart(unit)
+    if services.exists("sssd.service"):
+        if services.is_active("sssd.service"):
+            services.stop("sssd.service")
+        sssd.forget(run.machine.path(sssd.STATE))
+        services.start("sssd.service")
+    if services.exists("certmonger.service"):
+        services.restart("certmonger.service")
 
 
 def _selinux(run: _Run, report: Reporter) -> None:

@@ -92,7 +92,9 @@ class SystemServices:
 
     def enabled_units(self) -> tuple[str, ...]:
         """See Services."""
-        listed = self._ask("list-unit-files", "--state=enabled", "--no-legend", "--no-pager", "--full", "--plain")
+        listed = self._ask(
+            "list-unit-files", "--state=enabled", "--no-legend", "--no-pager", "--full", "--plain"
+        )
         return tuple(line.split()[0] for line in listed.stdout.splitlines() if line.strip())
 
     def start(self, unit: str) -> None:
