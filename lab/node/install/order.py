@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from lab.node.component import Component
 from lab.node.facts import InstallOptions
@@ -31,8 +30,6 @@ def components(options: InstallOptions | None = None) -> list[Component]:
             if options.ca_less and name in NEEDS_AUTHORITY:
                 continue
         module, part = name.split(":")
-        if find_spec(module) is None:
-            continue
         made: Component = getattr(import_module(module), part)()
         chosen.append(made)
     return chosen

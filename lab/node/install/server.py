@@ -13,6 +13,7 @@ from lab.node.component import Install
 from lab.node.facts import DEFAULT_CONF, InstallOptions, NotConfigured, RealmFacts, read_facts
 from lab.node.files import remove_file, remove_tree
 from lab.node.install import checks
+from lab.node.install.accounts import ensure_accounts
 from lab.node.install.client import default_conf
 from lab.node.install.order import components
 from lab.node.sysrestore import Sysrestore
@@ -46,6 +47,7 @@ def install_server(options: InstallOptions, address: str, out: Callable[[str], N
     # An uninstall of a half-made server needs to know its names.
     for key, value in (("realm", facts.realm), ("domain", facts.domain), ("hostname", facts.hostname)):
         install.sysrestore.set_state("network", key, value)
+    ensure_accounts()
     if not checks.resolves_here(facts.hostname, address, HOSTS):
         line = f"{address} {facts.hostname} {facts.hostname.split('.', 1)[0]}\n"
         install.put_file(HOSTS, HOSTS.read_text().rstrip("\n") + "\n" + line)
