@@ -60,10 +60,11 @@ class Install:
     def run_steps(self, title: str, steps: Sequence[Step]) -> None:
         """Do the steps in order, announcing each in FreeIPA's form; the first that raises ends it."""
         self.progress(f"Configuring {title}")
+        name = title.split(". Estimated", 1)[0]
         for number, (text, deed) in enumerate(steps, 1):
             self.progress(f"  [{number}/{len(steps)}]: {text}")
             deed()
-        self.progress(f"Done configuring {title}.")
+        self.progress(f"Done configuring {name}.")
 
 
 class Component(Protocol):

@@ -152,8 +152,8 @@ def test_steps_are_announced_as_freeipa_does_and_end_at_the_first_failure() -> N
     assert said == ["Configuring kadmin", "  [1/3]: one", "  [2/3]: two"]
 
 
-def test_the_directory_comes_first_and_the_hosts_own_accounts_last() -> None:
+def test_the_directory_comes_first_and_replication_last() -> None:
     names = [name.rsplit(":", 1)[1] for name in ORDER]
     assert names[:2] == ["DirectoryServer", "Kerberos"]
-    assert names[-1] == "Client"
+    assert names[-2:] == ["Client", "Replication"]
     assert names.index("Certmonger") < names.index("DirectoryTLS") < names.index("HttpServer")

@@ -16,16 +16,13 @@ from lab.node.component import Install
 from lab.node.facts import RealmFacts
 from lab.node.files import remove_file, remove_tree, render
 from lab.node.install.plugins import configure_indexes, configure_managed_entries, configure_plugins
+from lab.node.install.replication import DOMAIN_REPLICA_ID
 from lab.node.install.tree import add_tree
 from lab.node.ldapi import Directory, directory
 from lab.node.run import run
 
 SCHEMA = Path("/usr/share/ipa/schema.d")
-CA_SUFFIX = "o=ipaca"
 ID_RANGE = 200_000
-# Replica ids have to differ between all masters of a suffix: the directory hands them out from this one on.
-DOMAIN_REPLICA_ID = 4
-CA_REPLICA_ID = 96
 
 INSTANCE_INF = """\
 [general]
@@ -83,7 +80,6 @@ class DirectoryServer:
                     "configuring user private groups",
                     lambda: self._configure(install, configure_managed_entries),
                 ),
-                ("creating replication state", lambda: self._replicate(install)),
                 ("restarting directory server", lambda: services.restart(install.facts.dirsrv_unit)),
             ],
         )
@@ -160,34 +156,6 @@ class DirectoryServer:
                 subject_base=install.options.subject_base or f"O={install.facts.realm}",
                 next_replica_id=DOMAIN_REPLICA_ID + 1,
             )
-
-    @staticmethod
-    def _replicate(install: Install) -> None:
-        """Make this a supplier of each suffix: its exports carry state, and other masters can join later."""
-        facts = install.facts
-        managers = f"cn=replication managers,cn=sysaccounts,cn=etc,{facts.basedn}"
-        replicas = [(facts.basedn, DOMAIN_REPLICA_ID)]
-        if not install.options.ca_less:
-            replicas.append((CA_SUFFIX, CA_REPLICA_ID))
-        with directory(facts.ldapi_uri) as connection:
-            for suffix, replica_id in replicas:
-                escaped = suffix.replace("=", r"\3D").replace(",", r"\2C")
-                connection.add_if_missing(
-                    f"cn=replica,cn={escaped},cn=mapping tree,cn=config",
-                    {
-                        "objectClass": ["top", "nsds5replica", "extensibleobject"],
-                        "cn": "replica",
-                        "nsDS5ReplicaRoot": suffix,
-                        "nsDS5ReplicaId": replica_id,
-                        "nsDS5ReplicaType": 3,
-                        "nsDS5Flags": 1,
-                        "nsDS5ReplicaBindDN": "cn=replication manager,cn=config",
-                        "nsDS5ReplicaBindDNGroup": managers,
-                        "nsDS5ReplicaBindDnGroupCheckInterval": 60,
-                        "nsds5ReplicaReleaseTimeout": 60,
-                        "nsds5ReplicaBackoffMax": 300,
-                    },
-                )
 
 
 def _first_id(install: Install) -> int:

@@ -15,8 +15,9 @@ DIRECTORY_TLS = "lab.node.install.certmonger:DirectoryTLS"
 HTTP = "lab.node.install.http:HttpServer"
 DNS = "lab.node.install.dns:Dns"
 CLIENT = "lab.node.install.client:Client"
+REPLICATION = "lab.node.install.replication:Replication"
 
-ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, HTTP, DNS, CLIENT)
+ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, HTTP, DNS, CLIENT, REPLICATION)
 NEEDS_AUTHORITY = (AUTHORITY, CERTMONGER, DIRECTORY_TLS)
 
 
