@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ _MOUNTINFO = Path("/proc/self/mountinfo")
 
 @dataclass(frozen=True)
 class Space:
-    """A file system's free room: bytes and files that are left for root, and where it is mounted."""
+    """A file system's free room: bytes and files that are left for anybody, and where it is mounted."""
 
     mount: str
     device: int
@@ -64,7 +64,8 @@ def space(path: Path) -> Space:
     return Space(
         mount=mount_of(place),
         device=place.stat().st_dev,
-        free=room.f_bfree * room.f_frsize if os.geteuid() == 0 else room.f_bavail * room.f_frsize,
+        # Not f_bfree: what is reserved may be another account's than root's (ext4's resuid).
+        free=room.f_bavail * room.f_frsize,
         free_files=room.f_ffree,
     )
 
@@ -123,6 +124,33 @@ def mount_of(path: Path, mountinfo: Path = _MOUNTINFO) -> str:
     while str(place) not in points and place != place.parent:
         place = place.parent
     return str(place)
+
+
+def change_numbers(folder: Path, uids: Mapping[int, int], gids: Mapping[int, int]) -> int:
+    """Give ``folder`` and what lies below it to the new numbers of owners and groups whose number has
+    changed.
+
+    ``uids`` and ``gids`` lead from old numbers to new ones; other owners stay.  Links are not followed, and
+    other file systems are not entered.  Returns how many paths changed.
+    """
+    changed = 0
+    device = folder.lstat().st_dev
+    waiting = [os.fspath(folder)]
+    while waiting:
+        place = waiting.pop()
+        status = os.lstat(place)
+        if status.st_dev != device:
+            continue
+        uid, gid = uids.get(status.st_uid, status.st_uid), gids.get(status.st_gid, status.st_gid)
+        if (uid, gid) != (status.st_uid, status.st_gid):
+            os.chown(place, uid, gid, follow_symlinks=False)
+            if not stat.S_ISLNK(status.st_mode):
+                # chown takes away the set-user-id and set-group-id bits.
+                os.chmod(place, stat.S_IMODE(status.st_mode))
+            changed += 1
+        if stat.S_ISDIR(status.st_mode):
+            waiting += [entry.path for entry in os.scandir(place)]
+    return changed
 
 
 @contextmanager
