@@ -26,6 +26,7 @@ OPTIONS_EXT = ETC / "ipa-options-ext.conf"
 EXT = ETC / "ipa-ext.conf"
 LOGGING_EXT = ETC / "ipa-logging-ext.conf"
 RESOLV_CONF = Path("/etc/resolv.conf")
+RESOLV_AT_BOOT = Path("/etc/tmpfiles.d/ipa-resolv.conf")
 NAMED_DROP_IN = Path(f"/etc/systemd/system/{NAMED}.d/ipa.conf")
 FOLLOWER_DROP_IN = Path(f"/etc/systemd/system/{FOLLOWER}.d/ipa.conf")
 GROUP = "cn=DNS Servers,cn=privileges,cn=pbac"
@@ -85,8 +86,7 @@ class Dns:
         for unit in (NAMED, FOLLOWER):
             services.stop(unit)
             services.reset_failed(unit)
-        install.sysrestore.restore(RESOLV_CONF)
-        for path in (CONF, OPTIONS_EXT, EXT, LOGGING_EXT, NAMED_DROP_IN, FOLLOWER_DROP_IN):
+        for path in (RESOLV_CONF, RESOLV_AT_BOOT, CONF, OPTIONS_EXT, EXT, LOGGING_EXT, NAMED_DROP_IN, FOLLOWER_DROP_IN):
             install.sysrestore.restore(path)
         for path in (NAMED_DROP_IN, FOLLOWER_DROP_IN):
             remove_tree(path.parent)
@@ -216,8 +216,11 @@ def _answers(facts: RealmFacts) -> None:
 
 
 def _resolve(install: Install) -> None:
-    text = f"# Written by the identity server's installer\nsearch {install.facts.domain}\nnameserver 127.0.0.1\n"
-    install.put_file(RESOLV_CONF, text)
+    """Now, and at every boot: a container engine writes the file anew when it starts a host."""
+    lines = (f"search {install.facts.domain}", "nameserver 127.0.0.1")
+    install.put_file(RESOLV_CONF, "\n".join(lines) + "\n")
+    escaped = "".join(f"{line}\\n" for line in lines)
+    install.put_file(RESOLV_AT_BOOT, f"f+ {RESOLV_CONF} 0644 root root - {escaped}\n")
 
 
 def _list(server: Directory, facts: RealmFacts) -> None:

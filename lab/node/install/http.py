@@ -72,6 +72,7 @@ ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
   GssapiSessionKey file:/etc/apache2/ipa/ipasession.key
   GssapiCredStore keytab:${keytab}
   GssapiCredStore client_keytab:${keytab}
+  GssapiCredStore ccache:FILE:/run/ipa/ccaches/httpd
   GssapiImpersonate Off
   GssapiUseS4U2Proxy On
   GssapiDelegCcacheDir /run/ipa/ccaches
@@ -131,8 +132,9 @@ DROP_IN_TEXT = """\
 After=${dirsrv} krb5-kdc.service
 
 [Service]
+# Tickets from before this start may be of keys that are no more.
+ExecStartPre=/usr/bin/rm -rf /run/ipa/ccaches
 ExecStartPre=/usr/bin/install -d -m 0770 -o www-data -g ${account} /run/ipa/ccaches
-PrivateTmp=no
 """
 PASSPHRASE = "exec:/usr/lib/ipalab/lab/node/api/passphrase"
 SELF_SERVICE = (
@@ -169,7 +171,7 @@ class HttpServer:
             if noted is not None:
                 added = [name for name in _enabled(kind) if name not in noted.split()]
                 if added:
-                    run([DISABLE[kind], "-q", "-f", *added], check=False)
+                    run([DISABLE[kind], "-q", "-f", "-p", *added], check=False)
         for path in (CONF, REWRITE_CONF, SITE, SSL_CONF, DROP_IN):
             install.sysrestore.restore(path)
         remove_tree(DROP_IN.parent)
