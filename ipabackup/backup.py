@@ -162,12 +162,21 @@ def _owners(run: _Run) -> tuple[tuple[User, ...], tuple[Group, ...]]:
         uids.add(status.st_uid)
         gids.add(status.st_gid)
     accounts = run.machine.accounts
-    users = {user.name: user for user in map(accounts.user_of, sorted(uids)) if user is not None}
+    # Users of the directory itself are its data and not accounts of this host.
+    users = {
+        user.name: user
+        for user in map(accounts.user_of, sorted(uids))
+        if user is not None and accounts.is_local(user.name)
+    }
     for instance in run.server.instances:
         user = accounts.user(instance.user)
         if user is not None:
             users[user.name] = user
-    groups = {group.name: group for group in map(accounts.group_of, sorted(gids)) if group is not None}
+    groups = {
+        group.name: group
+        for group in map(accounts.group_of, sorted(gids))
+        if group is not None and accounts.is_local(group.name)
+    }
     for user in users.values():
         for name in (user.group, *user.groups):
             group = accounts.group(name)
@@ -195,7 +204,7 @@ def _copy_data(run: _Run, report: Reporter) -> None:
 
 def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> None:
     for item in items:
-        path = run.machine.path(item.path)
+        path = Path(item.path)
         run.payload.add_parents(path, file_name(item.path))
         if item.kind in (PathKind.FILE, PathKind.REQUIRED_DIRECTORY):
             run.payload.add_path(path, file_name(item.path))

@@ -15,13 +15,13 @@ from pathlib import Path
 from ipabackup.archive.extract import Destination, Extracted, extract
 from ipabackup.archive.layout import binary_root, file_path, ldif_name, record_name
 from ipabackup.archive.member import Kind, Member
-from ipabackup.directory.connection import check_password, count_live_entries
-from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
+from ipabackup.directory.instances import Instance, discover_instances
 from ipabackup.directory.staging import make_staging, owned_folder, remove_leftovers
 from ipabackup.directory.tools import NS_SLAPD
 from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHost
 from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import ByName
+from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES, InstanceRecord
@@ -30,6 +30,7 @@ from ipabackup.server import Machine, Server, installed_version
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup, entry_counts
 
+ROOT = Path("/")
 #: Programs that bring restored certificate authorities into the system's trust store: Debian's, Fedora's.
 TRUST_TOOLS = ("update-ca-certificates", "update-ca-trust")
 
@@ -53,6 +54,7 @@ class _Run:
     units: list[str]
     staging: dict[str, Path] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
+    folders: list[tuple[str, str, str]] = field(default_factory=list)
     extracted: Extracted | None = None
     counts: Path | None = None
     started: datetime | None = None
@@ -78,7 +80,7 @@ def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOp
     if options.password is not None and server is not None and server.running:
         for instance in server.instances:
             if machine.services.is_active(instance.unit):
-                check_password(instance.ldapi_uri, options.password)
+                machine.directory.check_password(instance.ldapi_uri, options.password)
 
     run = _Run(backup, options, machine, server, installed_units(header.services, machine.services))
     steps = (
@@ -181,7 +183,7 @@ def _wants_ldif(run: _Run, record: InstanceRecord) -> bool:
 def _files(run: _Run, report: Reporter) -> None:
     destinations: dict[str, Path] = {}
     for instance in run.backup.record.instances:
-        home = run.machine.path(instance.backup_dir)
+        home = Path(instance.backup_dir)
         remove_leftovers(home)
         staging = make_staging(home, instance.user)
         run.staging[instance.name] = staging
@@ -201,9 +203,11 @@ def _files(run: _Run, report: Reporter) -> None:
             if not run.options.logs and member.kind is not Kind.DIRECTORY and _below(path, logs):
                 return None
             run.kept.add(path)
-            # Folders that only lead to restored ones are the system's: made when missing, else left as they are.
-            leads = not _below(path, run.backup.record.paths)
-            return Destination(run.machine.root, path.lstrip("/"), keep_existing=leads)
+            # Root's folders that only lead to restored ones are the system's: made when missing, else left alone.
+            leads = not _below(path, run.backup.record.paths) and member.uname == "root"
+            if member.kind is Kind.DIRECTORY:
+                run.folders.append((path, member.uname, member.gname))
+            return Destination(ROOT, path.lstrip("/"), keep_existing=leads)
         for root, target in destinations.items():
             if member.name == root or member.name.startswith(root + "/"):
                 return Destination(target.parent, target.name + member.name[len(root) :])
@@ -225,6 +229,33 @@ def _files(run: _Run, report: Reporter) -> None:
             state="IPA is stopped and its files are partly restored.",
             remedy="Remove the cause and run the same command again.",
         )
+    _renumber(run, report)
+
+
+def _renumber(run: _Run, report: Reporter) -> None:
+    """Files that are not in the backup, in folders of an account that now has another number, follow the account.
+
+    They are what packages brought, and would otherwise belong to whoever has the old number now.
+    """
+    accounts = run.machine.accounts
+    uids = {
+        user.uid: (user.name, present.uid)
+        for user in run.backup.record.users
+        if (present := accounts.user(user.name)) is not None and present.uid != user.uid
+    }
+    gids = {
+        group.gid: (group.name, there.gid)
+        for group in run.backup.record.groups
+        if (there := accounts.group(group.name)) is not None and there.gid != group.gid
+    }
+    changed = 0
+    for path, user, group in run.folders:
+        theirs = {old: new for old, (name, new) in uids.items() if name == user}
+        groups = {old: new for old, (name, new) in gids.items() if name == group}
+        if theirs or groups:
+            changed += change_numbers(Path(path), theirs, groups)
+    if changed:
+        report.note(f"{changed} paths that the backup does not have follow their accounts to new numbers")
 
 
 def _below(path: str, roots: tuple[str, ...]) -> bool:
@@ -235,9 +266,9 @@ def _prune(run: _Run, report: Reporter) -> None:
     """In folders that are IPA's alone, remove what the backup does not have: a later installation's leftovers."""
     for root, patterns in run.backup.record.exclusive:
         item = InventoryItem(root, PathKind.DIRECTORY, "", True, patterns)
-        home = run.machine.path(root)
+        home = Path(root)
         if home.is_dir() and not home.is_symlink():
-            for place in list(_surplus(run.machine, item, home, run.kept)):
+            for place in list(_surplus(item, home, run.kept)):
                 if place.is_dir() and not place.is_symlink():
                     if any(place.iterdir()):
                         continue
@@ -245,21 +276,21 @@ def _prune(run: _Run, report: Reporter) -> None:
                 else:
                     place.unlink()
                 report.note(f"Removed {place}, which the backup does not have")
-    state = str(certmonger.STATE)
-    tracked = {path[len(state) + 1 :] for path in run.kept if path.startswith(f"{state}/")}
-    for path in certmonger.duplicates(run.machine.path(state), tracked):
+    state = run.machine.places.certmonger
+    tracked = {path[len(str(state)) + 1 :] for path in run.kept if path.startswith(f"{state}/")}
+    for path in certmonger.duplicates(state, tracked):
         path.unlink()
         report.note(f"Removed {path}, which tracks the same as one of the backup's")
 
 
-def _surplus(machine: Machine, item: InventoryItem, folder: Path, kept: set[str]) -> Iterator[Path]:
+def _surplus(item: InventoryItem, folder: Path, kept: set[str]) -> Iterator[Path]:
     """What lies below `folder` and is not in `kept`, contents before their folder; excluded paths do not count."""
     for place in sorted(folder.iterdir()):
-        path = "/" + str(place.relative_to(machine.root))
+        path = str(place)
         if item.excludes(path):
             continue
         if place.is_dir() and not place.is_symlink():
-            yield from _surplus(machine, item, place, kept)
+            yield from _surplus(item, place, kept)
         if path not in kept:
             yield place
 
@@ -281,12 +312,12 @@ def _refresh(run: _Run, report: Reporter) -> None:
 
 
 def _data(run: _Run, report: Reporter) -> None:
-    instances = {instance.name: instance for instance in discover_instances(run.machine.path(CONFIG_ROOT))}
+    instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
     for record in run.backup.record.instances:
         instance = instances.get(record.name)
         if instance is None:
             raise IpaBackupError(
-                f"After restoring the files there is no instance slapd-{record.name} in {CONFIG_ROOT}.",
+                f"After restoring the files there is no configuration of the instance slapd-{record.name}.",
                 state="IPA is stopped and its files are restored.",
             )
         _emptied(instance)
@@ -320,11 +351,11 @@ def _count(run: _Run, report: Reporter) -> None:
     """Compare the number of entries with the backup's; what was added since the start does not count."""
     assert run.counts is not None, "the files' step comes first"
     counts = entry_counts(run.counts.read_bytes())
-    instances = {instance.name: instance for instance in discover_instances(run.machine.path(CONFIG_ROOT))}
+    instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
     for record in run.backup.record.instances:
         for backend in record.backends:
             expected = counts.get(record.name, {}).get(backend.name)
-            found = count_live_entries(instances[record.name].ldapi_uri, backend.suffix, run.started)
+            found = run.machine.directory.count_entries(instances[record.name].ldapi_uri, backend.suffix, run.started)
             report.note(f"{backend.suffix}: {found} entries restored, {expected} in the backup")
             if expected != found:
                 raise IpaBackupError(
@@ -339,7 +370,7 @@ def _restart(run: _Run, report: Reporter) -> None:
     if services.exists("sssd.service"):
         if services.is_active("sssd.service"):
             services.stop("sssd.service")
-        sssd.forget(run.machine.path(sssd.STATE))
+        sssd.forget(run.machine.places.sssd)
         services.start("sssd.service")
     if services.exists("certmonger.service"):
         services.restart("certmonger.service")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Callable
 
 from ipabackup.archive.header import InstanceSummary
+from ipabackup.directory.connection import Directory, LocalDirectory
 from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
-from ipabackup.directory.tools import OfflineTools
+from ipabackup.directory.tools import DirectoryTools, OfflineTools
 from ipabackup.errors import NotInstalled, NotRoot
+from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import Accounts, SystemAccounts
 from ipabackup.host.files import Paths
 from ipabackup.host.processes import CommandMissing, Processes, SystemProcesses
@@ -27,6 +29,16 @@ BACKUP_DIR = Path("/var/lib/ipa/backup")
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where things lie that are read or changed by name, and not found by looking."""
+
+    default_conf: Path = DEFAULT_CONF
+    directory_config: Path = CONFIG_ROOT
+    certmonger: Path = certmonger.STATE
+    sssd: Path = sssd.STATE
+
+
+@dataclass(frozen=True)
 class Machine:
     """The adapters through which everything outside the process is reached."""
 
@@ -34,10 +46,11 @@ class Machine:
     services: Services
     accounts: Accounts
     selinux: SELinux
-    tools: OfflineTools
+    tools: DirectoryTools
+    directory: Directory
     rules: Callable[[], Sequence[Rule]]
     probe: Probe
-    root: Path = Path("/")
+    places: Places = Places()
 
     @classmethod
     def system(cls) -> Machine:
@@ -49,13 +62,10 @@ class Machine:
             SystemAccounts(processes),
             SystemSELinux(processes),
             OfflineTools(processes),
+            LocalDirectory(),
             load,
             Paths(),
         )
-
-    def path(self, absolute: str | Path) -> Path:
-        """Where `absolute` is on this machine (tests give it another root)."""
-        return self.root / str(absolute).lstrip("/")
 
     def hostnames(self) -> tuple[str, ...]:
         """The names that this host answers to: the kernel's, and the canonical one of it."""
@@ -88,10 +98,13 @@ class Server:
     @classmethod
     def discover(cls, machine: Machine) -> Server:
         """Read what this host is.  Raises NotInstalled when no IPA server is configured here."""
-        config = read_default_conf(machine.path(DEFAULT_CONF))
-        instances = discover_instances(machine.path(CONFIG_ROOT))
+        config = read_default_conf(machine.places.default_conf)
+        instances = discover_instances(machine.places.directory_config)
         if config is None or not instances:
-            missing = str(DEFAULT_CONF) if config is None else f"a directory instance in {CONFIG_ROOT}"
+            places = machine.places
+            missing = (
+                str(places.default_conf) if config is None else f"a directory instance in {places.directory_config}"
+            )
             raise NotInstalled(
                 f"No IPA server is configured on this host: {missing} is missing.",
                 remedy="Install one with ipa-server-install, or restore one with ipa-restore.",

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from ipabackup.backup import BackupOptions, plan_backup
 from ipabackup.cli.display import Display
 from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
-from ipabackup.directory.connection import check_password
 from ipabackup.host.lock import exclusive
 from ipabackup.server import Machine, Server
 from ipabackup.steps import run_plan
@@ -43,7 +42,7 @@ def _backup(arguments: Namespace, display: Display) -> int:
         server = Server.discover(machine)
         if given is not None and server.running:
             for instance in server.instances:
-                check_password(instance.ldapi_uri, given)
+                machine.directory.check_password(instance.ldapi_uri, given)
         plan = plan_backup(server, BackupOptions(logs=arguments.logs), machine)
         if arguments.dry_run:
             show_plan(plan.plan, arguments.json)

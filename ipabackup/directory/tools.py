@@ -10,6 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import LdifSummary, count_entries
@@ -41,14 +42,38 @@ class Exported:
     summary: LdifSummary
 
 
-class OfflineTools:
+class DirectoryTools(Protocol):
     """Backs up, exports, restores and imports instances that are not running."""
+
+    def server_version(self) -> str:
+        """The version of the installed server (`3.1.2`), or an empty string."""
+        ...
+
+    def archive(self, instance: Instance, target: Path) -> None:
+        """Write the binary backup (``db2bak``) of all backends, changelog included, into the new folder `target`."""
+        ...
+
+    def unarchive(self, instance: Instance, source: Path) -> None:
+        """Put the binary backup in `source` in the place of the instance's databases (``bak2db``)."""
+        ...
+
+    def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
+        """Export `backend` with its replication state (``db2ldif -r``) into the new file `target`."""
+        ...
+
+    def load(self, instance: Instance, backend: str, source: Path) -> None:
+        """Replace `backend` by the content of the LDIF `source` (``ldif2db``)."""
+        ...
+
+
+class OfflineTools:
+    """The directory tools of this very host."""
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
 
     def server_version(self) -> str:
-        """The version of the installed server (`3.1.2`), or an empty string."""
+        """See DirectoryTools."""
         completed = self._processes.run([NS_SLAPD, "-v"], check=False)
         found = re.search(r"389-Directory/(\S+)", completed.stdout + completed.stderr)
         return found.group(1) if found else ""
@@ -64,7 +89,7 @@ class OfflineTools:
             raise DirectoryFailure(f"The binary backup of slapd-{instance.name} holds no database.")
 
     def unarchive(self, instance: Instance, source: Path) -> None:
-        """Put the binary backup in `source` in the place of the instance's databases (``bak2db``)."""
+        """See DirectoryTools."""
         self._slapd("archive2db", "-D", str(instance.config_dir), "-a", str(source))
 
     def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
@@ -87,7 +112,7 @@ class OfflineTools:
         return Exported(target, summary)
 
     def load(self, instance: Instance, backend: str, source: Path) -> None:
-        """Replace `backend` by the content of the LDIF `source` (``ldif2db``)."""
+        """See DirectoryTools."""
         completed = self._slapd("ldif2db", "-D", str(instance.config_dir), "-n", backend, "-i", str(source))
         skipped = re.search(r"[Ii]mport.*?Skipped (\d+) ent", completed.stdout + completed.stderr)
         if skipped and int(skipped.group(1)):

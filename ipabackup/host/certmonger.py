@@ -18,10 +18,11 @@ _IDENTITY = {
 
 
 def duplicates(state: Path, kept: Collection[str]) -> list[Path]:
-    """Files in certmonger's folder `state` that speak of the same certificate or authority as one named in `kept`.
+    """Files in certmonger's folder `state` that speak of the same certificate or authority as one named in
+    `kept`.
 
-    `kept` holds paths relative to `state` (``requests/20261121233053``).  After a restore over a later installation
-    both installations' requests would track the same certificate.
+    `kept` holds paths relative to `state` (``requests/20261121233053``).  After a restore over a later
+    installation both installations' requests would track the same certificate.
     """
     found = []
     for folder, names in _IDENTITY.items():

@@ -36,9 +36,7 @@ class Usage:
     entries: int
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.apparent + other.apparent, self.allocated + other.allocated, self.entries + other.entries
-        )
+        return Usage(self.apparent + other.apparent, self.allocated + other.allocated, self.entries + other.entries)
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def change_numbers(folder: Path, uids: Mapping[int, int], gids: Mapping[int, int
             os.chown(place, uid, gid, follow_symlinks=False)
             if not stat.S_ISLNK(status.st_mode):
                 # chown takes away the set-user-id and set-group-id bits.
-                os.chmod(place, stat.S_IMODE(status.st_mode))
+                Path(place).chmod(stat.S_IMODE(status.st_mode))
             changed += 1
         if stat.S_ISDIR(status.st_mode):
             waiting += [entry.path for entry in os.scandir(place)]

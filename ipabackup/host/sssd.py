@@ -10,7 +10,8 @@ STATE = Path("/var/lib/sss")
 def forget(state: Path) -> list[Path]:
     """Remove what SSSD has cached below `state` and return it; SSSD must be stopped.
 
-    ``sss_cache -E`` does not do: it only makes entries expire, and one whose number has changed stays in the way.
+    ``sss_cache -E`` does not do: it only makes entries expire, and one whose number has changed stays in
+    the way.
     """
     cached = [
         *sorted((state / "db").glob("cache_*.ldb")),
