@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from ipabackup.archive.extract import Destination, Extracted, extract
 from ipabackup.archive.metadata import Recorded
 from ipabackup.archive.reader import open_payload
 from ipabackup.archive.writer import PayloadWriter
-from tests.archive.conftest import backup_of
+from ipabackup.errors import NoSpace
+from tests.archive.conftest import acl_attribute, backup_of
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do this")
 
@@ -246,3 +247,77 @@ def test_parents_are_recorded_once_and_made_as_they_were(tmp_path: Path) -> None
     assert put(tmp_path, fill, root).failures == ()
     assert (root / "files/etc/bind").stat().st_mode & 0o7777 == 0o2750
     assert sorted(path.name for path in (root / "files/etc/bind").iterdir()) == ["named.conf", "other.conf"]
+
+
+@pytest.mark.row("B5")
+def test_a_restored_file_does_not_inherit_a_list_that_it_never_had(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    inherited = acl_attribute(
+        (1, 7, 0xFFFFFFFF), (2, 7, 54321), (4, 5, 0xFFFFFFFF), (0x10, 7, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)
+    )
+    os.setxattr(root, "system.posix_acl_default", inherited)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o640)
+    assert put(tmp_path, lambda writer: writer.add_path(tmp_path / "file", "file"), root).failures == ()
+    assert os.listxattr(root / "file") == []
+    assert (root / "file").stat().st_mode & 0o7777 == 0o640
+
+
+@pytest.mark.row("R10")
+@ROOT
+def test_names_in_lists_become_the_numbers_of_this_host(tmp_path: Path) -> None:
+    entries = (
+        (1, 6, 0xFFFFFFFF),
+        (2, 6, 1),
+        (4, 4, 0xFFFFFFFF),
+        (0x10, 6, 0xFFFFFFFF),
+        (0x20, 0, 0xFFFFFFFF),
+    )
+    file = tmp_path / "file"
+    file.write_text("x")
+    os.setxattr(file, "system.posix_acl_access", acl_attribute(*entries))
+    backup = backup_of(tmp_path / "backups", lambda writer: writer.add_path(file, "file"))
+    root = tmp_path / "root"
+    extract(
+        open_payload(backup),
+        lambda member: Destination(root, member.name),
+        Fixed({"daemon": 4711}),
+        durable=False,
+    )
+    moved = tuple(entry if entry[0] != 2 else (2, 6, 4711) for entry in entries)
+    assert os.getxattr(root / "file", "system.posix_acl_access") == acl_attribute(*moved)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)]
+    if subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("this place does not allow mounting")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_ends_an_extraction_and_leaves_no_half_file(tmp_path: Path, small: Path) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(3 << 20))
+    backup = backup_of(tmp_path / "backups", lambda writer: writer.add_path(tmp_path / "big", "big"))
+    with pytest.raises(NoSpace, match="big is full"):
+        extract(open_payload(backup), lambda _: Destination(small, "big"), Recorded(), durable=False)
+    assert list(small.iterdir()) == []
+
+
+@pytest.mark.row("B1")
+def test_a_full_disk_ends_a_backup_and_leaves_no_payload(tmp_path: Path, small: Path) -> None:
+    (tmp_path / "big").write_bytes(os.urandom(3 << 20))
+    with PayloadWriter(small / "payload", threads=0) as writer:
+
+        def write_all() -> None:
+            writer.add_path(tmp_path / "big", "big")
+            writer.close()
+
+        with pytest.raises(NoSpace):
+            write_all()
+    assert list(small.iterdir()) == []
