@@ -49,8 +49,8 @@ def collect(host: Host, into: Path) -> list[str]:
             missing.append(f"{host.fqdn}: {command}: {error}")
             continue
         (folder / name).write_text(result.stdout + result.stderr, encoding="utf-8")
-    listing = host.run(["sh", "-c", f"ls -d {' '.join(FILES)} 2>&-"], check=False).stdout
-    for path in listing.split():
+    listing = f'for file in {" ".join(FILES)}; do if [ -f "$file" ]; then echo "$file"; fi; done'
+    for path in host.run(["sh", "-c", listing]).lines:
         target = folder / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,9 @@ from lab.realm import Realm
 from lab.topology import Topology, load
 
 ARTEFACTS = Path(__file__).parents[1] / "artifacts"
+
+#: Where this run's main process and its workers put what they save.
+_FOLDER_VARIABLE = "IPALAB_ARTEFACTS"
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -39,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "topology(name): the realm that the scenario runs on; 'single' unless said")
     if not hasattr(config, "workerinput"):
         os.environ[owner.SESSION_VARIABLE] = owner.this_process()
+        os.environ[_FOLDER_VARIABLE] = str(ARTEFACTS / time.strftime("%Y-%m-%d-%H-%M-%S"))
         signal.signal(signal.SIGTERM, _terminated)
 
 
@@ -68,6 +73,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     except NoEngine:
         # Then there was none at the start either, which was reported.
         return
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the folder that holds what was saved of failed scenarios."""
+    folder = Path(os.environ.get(_FOLDER_VARIABLE, ""))
+    if folder.name and folder.exists():
+        terminalreporter.write_line(f"Journals, logs and states of the failed scenarios' hosts: {folder}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -120,14 +132,14 @@ def _topology(config: pytest.Config, name: str) -> Topology:
 
 
 def _save(realm: Realm, nodeid: str) -> None:
-    folder = ARTEFACTS / "".join(c if c.isalnum() else "-" for c in nodeid) / realm.name
+    test = nodeid.rpartition("::")[2]
+    folder = Path(os.environ[_FOLDER_VARIABLE]) / "".join(c if c.isalnum() else "-" for c in test) / realm.name
     for host in realm.hosts.values():
         try:
             for line in collect(host, folder):
                 print(f"could not be collected: {line}")
         except LabError as error:
             print(f"nothing could be collected from {host.fqdn}: {error}")
-    print(f"artefacts of lab '{realm.name}': {folder}")
 
 
 @pytest.fixture
