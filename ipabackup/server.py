@@ -28,6 +28,12 @@ DEFAULT_CONF = Path("/etc/ipa/default.conf")
 BACKUP_DIR = Path("/var/lib/ipa/backup")
 
 
+def system_hostnames() -> tuple[str, ...]:
+    """The names that this host answers to: the kernel's, and the canonical one of it."""
+    name = socket.gethostname()
+    return tuple(dict.fromkeys((name, socket.getfqdn(name))))
+
+
 @dataclass(frozen=True)
 class Places:
     """Where things lie that are read or changed by name, and not found by looking."""
@@ -51,6 +57,7 @@ class Machine:
     rules: Callable[[], Sequence[Rule]]
     probe: Probe
     places: Places = Places()
+    hostnames: Callable[[], tuple[str, ...]] = system_hostnames
 
     @classmethod
     def system(cls) -> Machine:
@@ -66,11 +73,6 @@ class Machine:
             load,
             Paths(),
         )
-
-    def hostnames(self) -> tuple[str, ...]:
-        """The names that this host answers to: the kernel's, and the canonical one of it."""
-        name = socket.gethostname()
-        return tuple(dict.fromkeys((name, socket.getfqdn(name))))
 
 
 def require_root() -> None:

@@ -27,7 +27,9 @@ def make_parser() -> Parser:
         "stopped.",
         epilog="Exit status: see docs/exit-codes.md.",
     )
-    parser.add_argument("backup", metavar="BACKUP", nargs="?", help=f"a backup's folder, or its name below {BACKUP_DIR}")
+    parser.add_argument(
+        "backup", metavar="BACKUP", nargs="?", help=f"a backup's folder, or its name below {BACKUP_DIR}"
+    )
     parser.add_argument(
         "--extract",
         nargs="?",

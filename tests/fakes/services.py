@@ -6,7 +6,10 @@ from ipabackup.host.processes import CommandFailed
 
 
 class FakeServices:
-    """Units by name: ``active`` and ``enabled`` are sets; a unit in ``broken`` cannot be started."""
+    """Units by name: ``active`` and ``enabled`` are sets; a unit in ``broken`` cannot be started.
+
+    ``ipa_units`` are those that ipactl starts and stops.
+    """
 
     def __init__(
         self, units: set[str] | None = None, *, ipa_running: bool = True, configured: bool = True
@@ -15,6 +18,7 @@ class FakeServices:
         self.active: set[str] = set()
         self.enabled: set[str] = set()
         self.broken: set[str] = set()
+        self.ipa_units: set[str] = set()
         self.deeds: list[str] = []
         self.running = ipa_running
         self.configured = configured
@@ -63,10 +67,12 @@ class FakeServices:
     def ipa_start(self) -> None:
         self._do("ipactl start", "ipa")
         self.running = True
+        self.active |= self.ipa_units
 
     def ipa_stop(self) -> None:
         self.deeds.append("ipactl stop")
         self.running = False
+        self.active -= self.ipa_units
 
     def _do(self, deed: str, unit: str) -> None:
         self.deeds.append(deed)

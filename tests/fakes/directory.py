@@ -1,0 +1,71 @@
+"""Fakes of directory.tools and directory.connection: databases as dictionaries of entries, written as LDIF."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from ipabackup.directory.instances import Instance
+from ipabackup.directory.ldif_scan import records
+from ipabackup.directory.tools import DirectoryFailure, Exported, ExportSource, count_file
+from ipabackup.errors import WrongPassword
+
+
+class FakeDirectory:
+    """An installed directory server: `entries` leads from a backend's name to the DNs that it holds.
+
+    The binary copy of an instance is one file with a line an entry.  `broken` names deeds that fail.
+    """
+
+    def __init__(self, entries: dict[str, list[str]], *, version: str = "3.1.2", password: str = "Secret123") -> None:
+        self.entries = entries
+        self.version = version
+        self.password = password
+        self.broken: set[str] = set()
+        self.deeds: list[str] = []
+
+    def server_version(self) -> str:
+        return self.version
+
+    def archive(self, instance: Instance, target: Path) -> None:
+        self._do(f"archive {instance.name}")
+        target.mkdir()
+        lines = [f"{name}\t{dn}\n" for name, dns in self.entries.items() for dn in dns]
+        (target / "data.mdb").write_text("".join(lines))
+
+    def unarchive(self, instance: Instance, source: Path) -> None:
+        self._do(f"unarchive {instance.name}")
+        self.entries = {name: [] for name in self.entries}
+        for line in (source / "data.mdb").read_text().splitlines():
+            name, dn = line.split("\t")
+            self.entries.setdefault(name, []).append(dn)
+
+    def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
+        self._do(f"export {backend}")
+        dse = (source.config_dir / "dse.ldif").read_text()
+        binary = next(line.split(": ")[1] for line in dse.splitlines() if line.startswith("nsslapd-directory"))
+        held = [line.split("\t") for line in (Path(binary) / "data.mdb").read_text().splitlines()]
+        text = "version: 1\n\n"
+        for name, dn in held:
+            if name == backend:
+                first = dn.partition(",")[0].partition("=")[2]
+                text += f"dn: {dn}\nobjectClass: top\ncn: {first}\nipaConfigString: enabledService\n\n"
+        target.write_text(text)
+        return Exported(target, count_file(target))
+
+    def load(self, instance: Instance, backend: str, source: Path) -> None:
+        self._do(f"load {backend}")
+        with source.open("rb") as lines:
+            self.entries[backend] = [dn for dn, _ in records(lines)]
+
+    def check_password(self, uri: str, password: str) -> None:
+        if password != self.password:
+            raise WrongPassword("The Directory Manager password is wrong.")
+
+    def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        return sum(dn.endswith(suffix) for dns in self.entries.values() for dn in dns)
+
+    def _do(self, deed: str) -> None:
+        self.deeds.append(deed)
+        if deed.split(maxsplit=1)[0] in self.broken:
+            raise DirectoryFailure(f"{deed} failed")

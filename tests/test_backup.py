@@ -1,0 +1,171 @@
+"""A full backup, from plan to published folder, on a host of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ipabackup.archive.reader import open_payload, read_header
+from ipabackup.backup import BackupOptions, BackupPlan, plan_backup
+from ipabackup.errors import IpaBackupError, NotInstalled
+from ipabackup.record import ServerRecord
+from ipabackup.server import Server
+from tests.host_of_its_own import HOST, OwnHost, make_host
+
+STEPS = (
+    "prepare",
+    "stop-ipa",
+    "copy-data",
+    "archive-files",
+    "start-ipa",
+    "archive-data",
+    "export-ldif",
+    "seal",
+    "publish",
+)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> OwnHost:
+    return make_host(tmp_path)
+
+
+def planned(host: OwnHost, *, logs: bool = False) -> BackupPlan:
+    return plan_backup(host.server(), BackupOptions(logs=logs, target=host.backups), host.machine)
+
+
+def taken(host: OwnHost, *, logs: bool = False) -> Path:
+    plan = planned(host, logs=logs)
+    host.run(plan.plan)
+    assert plan.path is not None
+    return plan.path
+
+
+@pytest.mark.row("B1")
+def test_ipa_stops_only_while_files_and_databases_are_copied(host: OwnHost) -> None:
+    plan = planned(host)
+    assert tuple(step.name for step in plan.plan.steps) == STEPS
+    host.run(plan.plan)
+    assert host.services.deeds == ["ipactl stop", "ipactl start"]
+    assert host.services.running
+
+
+@pytest.mark.row("B1")
+def test_a_stopped_server_is_not_started(host: OwnHost) -> None:
+    host.services.running = False
+    taken(host)
+    assert host.services.deeds == []
+    assert not host.services.running
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("step", STEPS)
+def test_when_a_step_fails_ipa_runs_and_no_backup_is_seen(host: OwnHost, step: str) -> None:
+    with pytest.raises(IpaBackupError, match=step):
+        host.run(planned(host).plan, IPABACKUP_FAIL_STEP=step)
+    assert host.services.running
+    assert host.visible_backups() == []
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("deed", ["archive", "export"])
+def test_when_a_directory_tool_fails_ipa_runs_and_no_backup_is_seen(host: OwnHost, deed: str) -> None:
+    host.directory.broken = {deed}
+    with pytest.raises(IpaBackupError, match=f"{deed} .* failed"):
+        host.run(planned(host).plan)
+    assert host.services.running
+    assert host.visible_backups() == []
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("B3", "B5")
+def test_files_binary_and_ldif_are_in_the_payload(host: OwnHost) -> None:
+    reader = open_payload(taken(host))
+    names = [member.name for member, _ in reader.members()]
+    assert names[0] == "record/server.json"
+    assert names[-1] == "record/entries.json"
+    assert f"files{host.root}/etc/krb5.keytab" in names
+    assert f"files{host.root}/etc/ipa/default.conf" in names
+    assert "data/EXAMPLE-TEST/binary/data.mdb" in names
+    assert "data/EXAMPLE-TEST/ldif/userRoot.ldif" in names
+    counts = json.loads(reader.read(["record/entries.json"])["record/entries.json"])
+    assert counts == {"EXAMPLE-TEST": {"userRoot": 4}}
+
+
+@pytest.mark.row("B5")
+def test_missing_paths_are_noted_and_do_no_harm(host: OwnHost) -> None:
+    events = host.run(planned(host).plan)
+    assert any(event.kind == "note" and "etc/never-there" in event.message for event in events)
+
+
+@pytest.mark.row("B6")
+@pytest.mark.parametrize("logs", [False, True])
+def test_logs_are_taken_when_asked_for(host: OwnHost, logs: bool) -> None:
+    names = [member.name for member, _ in open_payload(taken(host, logs=logs)).members()]
+    assert (f"files{host.root}/var/log/ipa.log" in names) == logs
+
+
+@pytest.mark.row("B7", "B8")
+def test_the_header_says_what_the_backup_is(host: OwnHost) -> None:
+    path = taken(host)
+    header = read_header(path)
+    assert (header.host, header.realm, header.ipa_version, header.version) == (HOST, "EXAMPLE.TEST", "4.12.0", 2)
+    assert header.services == ("HTTP", "KDC")
+    assert [str(instance) for instance in header.instances] == ["EXAMPLE-TEST:userRoot"]
+    assert path.name == f"ipa-full-{header.time:%Y-%m-%d-%H-%M-%S}"
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert {entry.name for entry in path.iterdir()} == {"header", "ipa-full.tar"}
+
+
+@pytest.mark.row("B7")
+def test_two_backups_of_one_second_stand_side_by_side(host: OwnHost) -> None:
+    first, second = planned(host), planned(host)
+    second.run.moment = first.run.moment
+    host.run(first.plan)
+    host.run(second.plan)
+    assert first.path is not None
+    assert second.path is not None
+    assert second.path.name == f"{first.path.name}-1"
+
+
+@pytest.mark.row("R10")
+def test_the_record_knows_local_accounts_and_enabled_units_of_ipa(host: OwnHost) -> None:
+    content = open_payload(taken(host)).read(["record/server.json"])["record/server.json"]
+    record = ServerRecord.parse(content)
+    assert [user.name for user in record.users] == list(host.accounts.users)
+    assert record.units == ("ipa.service", "sssd.service")
+    assert ServerRecord.parse(record.render()) == record
+
+
+def test_what_a_killed_backup_left_is_removed_by_the_next(host: OwnHost) -> None:
+    (host.backups / ".ipa-full-2026-01-01-00-00-00.partial").mkdir(parents=True)
+    (host.path("/var/lib/dirsrv/slapd-EXAMPLE-TEST/bak") / ".ipabackup-old").mkdir()
+    taken(host)
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("B1")
+def test_planning_changes_nothing(host: OwnHost) -> None:
+    before = sorted(str(path) for path in host.root.rglob("*"))
+    planned(host)
+    assert sorted(str(path) for path in host.root.rglob("*")) == before
+    assert host.services.deeds == []
+    assert host.directory.deeds == []
+
+
+@pytest.mark.parametrize("missing", ["etc/ipa/default.conf", "etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif"])
+def test_a_host_without_a_server_is_refused(host: OwnHost, missing: str) -> None:
+    host.path(missing).unlink()
+    with pytest.raises(NotInstalled):
+        host.server()
+
+
+def test_a_server_is_known_by_its_configuration(host: OwnHost) -> None:
+    server = host.server()
+    assert server == replace(server, host=HOST, realm="EXAMPLE.TEST", ipa_version="4.12.0")
+    assert isinstance(server, Server)
+    assert server.running
