@@ -175,7 +175,7 @@ class Reader:
                     raise DamagedBackup(f"{self._path.name}: the manifest is too long to be one")
                 recorded = data.read()
             else:
-                hashed = HashedData(data, self._path.name)
+                hashed = HashedData(data)
                 yield member, hashed  # type: ignore[misc]
                 lines.append(manifest.line(member, hashed.complete()))
         if recorded is None:
@@ -224,17 +224,13 @@ class StockReader(Reader):
 class HashedData:
     """A member's data; hashes what is read, and the rest of it once the member is done with."""
 
-    def __init__(self, data: BinaryIO, payload: str) -> None:
+    def __init__(self, data: BinaryIO) -> None:
         self._data = data
-        self._payload = payload
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes; raises DamagedBackup when the archive ends too soon."""
-        try:
-            piece = self._data.read(size)
-        except tarfile.TarError as error:
-            raise DamagedBackup(f"{self._payload} is damaged or truncated: {error}") from error
+        """At most ``size`` bytes."""
+        piece = self._data.read(size)
         self._digest.update(piece)
         return piece
 

@@ -262,6 +262,20 @@ class ForwardStream(io.RawIOBase):
         return self._position
 
 
+class _Data:
+    """A member's data; read by others than tar_members, so that tarfile's complaints have to be told here."""
+
+    def __init__(self, data: IO[bytes], payload: str) -> None:
+        self._data = data
+        self._payload = payload
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._data.read(size)
+        except tarfile.TarError as error:
+            raise DamagedBackup(f"{self._payload} is damaged or truncated: {error}") from error
+
+
 def tar_members(source: Source, payload: str) -> Iterator[tuple[tarfile.TarInfo, BinaryIO | None]]:
     """Every member of a tar stream, regular files with their data; raises DamagedBackup unless the archive
     ends properly.
@@ -277,7 +291,8 @@ def tar_members(source: Source, payload: str) -> Iterator[tuple[tarfile.TarInfo,
                 break
             # tarfile remembers every member for seeking back, which a stream cannot.
             archive.members.clear()  # type: ignore[attr-defined]
-            yield info, cast(BinaryIO, archive.extractfile(info)) if info.isreg() else None
+            data = archive.extractfile(info) if info.isreg() else None
+            yield info, None if data is None else cast(BinaryIO, _Data(data, payload))
     except (tarfile.TarError, ValueError, IndexError, OverflowError, UnicodeError) as error:
         raise DamagedBackup(f"{payload} is damaged: {error}") from error
     # tarfile takes anything that is no header for the end; only an empty block is.

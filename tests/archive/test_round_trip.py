@@ -200,3 +200,15 @@ def test_abort_removes_the_file_and_leaving_the_block_aborts(tmp_path: Path) -> 
         writer.add_bytes("record/a", b"x" * 1000)
         assert target.exists()
     assert not target.exists()
+
+
+@pytest.mark.row("B5")
+def test_attribute_names_that_look_like_escapes_come_back(tmp_path: Path) -> None:
+    source = tmp_path / "file"
+    source.write_text("x")
+    for name in ("user.a%3Db", "user.%25", "user.a=b%", "user.%253D"):
+        os.setxattr(source, name, name.encode())
+    backup = backup_of(tmp_path, lambda writer: writer.add_path(source, "file"))
+    for root in (restored(backup, tmp_path / "ours"), untarred(backup, tmp_path / "gnu")):
+        attributes = {name: os.getxattr(root / "file", name) for name in os.listxattr(root / "file")}
+        assert attributes == {name: os.getxattr(source, name) for name in os.listxattr(source)}
