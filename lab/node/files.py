@@ -20,11 +20,16 @@ def render(template: str, **values: object) -> str:
 
 
 def write_file(
-    path: str | Path, content: str | bytes, *, mode: int = 0o644, owner: str | int = 0, group: str | int = 0
+    path: str | Path,
+    content: str | bytes,
+    *,
+    mode: int = 0o644,
+    owner: str | int | None = None,
+    group: str | int | None = None,
 ) -> None:
-    """Replace `path` by a file with this content, mode, owner and group: by a rename, so that no reader
-    sees half of it.
+    """Replace `path` by a file with this content, mode, owner and group: by a rename, no reader sees half of it.
 
+    Without an owner or a group it is that of the process.
     A path that is a mount point (a container's /etc/resolv.conf, hosts, hostname) is written in place.
     """
     target = Path(path)
@@ -35,7 +40,10 @@ def write_file(
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             os.fchmod(stream.fileno(), mode)
-        shutil.chown(draft, owner, group)
+        if owner is not None:
+            shutil.chown(draft, owner)
+        if group is not None:
+            shutil.chown(draft, group=group)
         try:
             draft.replace(target)
         except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from lab.node.kadmin import complaints, quoted
 from lab.node.run import MASK, CommandFailed, masked, run
 from lab.node.services import WaitedTooLong, wait_for
 
-SELF = {"owner": os.getuid(), "group": os.getgid()}
-
 
 def test_a_file_gets_its_mode_and_no_draft_stays(tmp_path: Path) -> None:
-    write_file(tmp_path / "ds.keytab", b"\x05\x02", mode=0o600, **SELF)
+    write_file(tmp_path / "ds.keytab", b"\x05\x02", mode=0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["ds.keytab"]
     assert (tmp_path / "ds.keytab").stat().st_mode & 0o7777 == 0o600
 
@@ -29,7 +26,7 @@ def test_a_reader_of_the_old_file_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "krb5.conf"
     path.write_text("old")
     with path.open() as reader:
-        write_file(path, "new", **SELF)
+        write_file(path, "new")
         assert reader.read() == "old"
     assert path.read_text() == "new"
 

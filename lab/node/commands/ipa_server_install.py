@@ -46,7 +46,6 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("--setup-dns", action="store_true", help="configure BIND with our zone")
     server.add_argument("--idstart", type=int, metavar="ID", help="first uid and gid of the realm")
     server.add_argument("-N", "--no-ntp", action="store_true", help="do not configure a time client")
-    server.add_argument("--ca-less", action="store_true", help="make a server without certificate authority")
     server.add_argument("--subject-base", default="", metavar="BASE", help="certificate subject base (O=REALM)")
     dns = words.add_argument_group("DNS options")
     dns.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
@@ -103,7 +102,6 @@ def _install(given: argparse.Namespace) -> int:
         no_reverse=given.no_reverse,
         zonemgr=given.zonemgr,
         no_host_dns=given.no_host_dns,
-        ca_less=given.ca_less,
         subject_base=given.subject_base,
         no_ntp=given.no_ntp,
         unattended=given.unattended,

@@ -24,9 +24,9 @@ class Refused(Exception):
         self.status = status
 
 
-def require_root(command: str) -> None:
+def require_root(command: str, status: int = 1) -> None:
     if os.geteuid() != 0:
-        raise Refused(f"You must be root to {command}.")
+        raise Refused(f"You must be root to {command}.", status)
 
 
 def is_installed(sysrestore: Sysrestore) -> bool:

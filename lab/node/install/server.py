@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 HOSTS = Path("/etc/hosts")
 RUNTIME = Path("/run/ipa")
-SERVICES_LIST = RUNTIME / "services.list"
+HOSTNAME = Path("/etc/hostname")
 # Folders that stay, emptied: the package ships them, an installation fills them.
 EMPTIED = (
     "/var/lib/ipa/certs",
@@ -48,6 +49,7 @@ def install_server(options: InstallOptions, address: str, out: Callable[[str], N
     for key, value in (("realm", facts.realm), ("domain", facts.domain), ("hostname", facts.hostname)):
         install.sysrestore.set_state("network", key, value)
     ensure_accounts()
+    _set_hostname(install)
     if not checks.resolves_here(facts.hostname, address, HOSTS):
         line = f"{address} {facts.hostname} {facts.hostname.split('.', 1)[0]}\n"
         install.put_file(HOSTS, HOSTS.read_text().rstrip("\n") + "\n" + line)
@@ -83,6 +85,7 @@ def uninstall_server(out: Callable[[str], None] = print) -> None:
         out(f"Unconfiguring {component.name}")
         attempt(f"unconfiguring {component.name}", partial(component.unconfigure, install))
     attempt("restoring files", sysrestore.restore_all)
+    attempt("restoring the host name", lambda: _restore_hostname(sysrestore))
     attempt("removing what is left", _clear)
     if problems:
         raise UninstallIncomplete("\n".join(problems))
@@ -97,6 +100,22 @@ def _names(sysrestore: Sysrestore) -> RealmFacts:
         if not all(values.values()):
             raise
         return RealmFacts(str(values["realm"]), str(values["domain"]), str(values["hostname"]))
+
+
+def _set_hostname(install: Install) -> None:
+    """Call this host by the name it was asked to have: Kerberos services answer to no other."""
+    present = socket.gethostname()
+    if present == install.facts.hostname:
+        return
+    install.sysrestore.set_state("network", "former_hostname", present)
+    install.put_file(HOSTNAME, f"{install.facts.hostname}\n")
+    socket.sethostname(install.facts.hostname)
+
+
+def _restore_hostname(sysrestore: Sysrestore) -> None:
+    former = sysrestore.pop_state("network", "former_hostname")
+    if former is not None:
+        socket.sethostname(former)
 
 
 def _switch_off_ipa() -> None:
