@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,20 @@ def test_a_tar_that_ends_too_early_within_a_sound_gzip_is_damage(backup: Path, c
     payload = backup / "ipa-full.tar"
     payload.write_bytes(gzip.compress(gzip.decompress(payload.read_bytes())[:cut].rstrip(b"\0")))
     with pytest.raises(DamagedBackup):
+        open_payload(backup).verify()
+
+
+@pytest.mark.parametrize("instead", [b"", b"\x01" * 512, b"\0" * 511])
+def test_an_archive_without_its_end_is_damage_though_every_member_is_whole(
+    backup: Path, instead: bytes
+) -> None:
+    payload = backup / "ipa-full.tar"
+    plain = gzip.decompress(payload.read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
+        last = archive.getmembers()[-1]
+    end = last.offset_data + (last.size + 511) // 512 * 512
+    payload.write_bytes(gzip.compress(plain[:end] + instead))
+    with pytest.raises(DamagedBackup, match="does not end where it should"):
         open_payload(backup).verify()
 
 
