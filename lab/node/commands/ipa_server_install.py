@@ -71,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Refused as refusal:
         print(refusal, file=sys.stderr)
         return refusal.status
+    except EOFError:
+        print("\nNobody answers; with -U and -r, -p and -a nothing is asked.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nThe command was interrupted; ipa-server-install --uninstall removes what it left.", file=sys.stderr)
         return INTERRUPTED
