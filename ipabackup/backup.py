@@ -1,4 +1,4 @@
-"""The steps of a backup.
+"""The steps of a backup, full or of the directory's data only.
 
 Only what must be still is taken while IPA is stopped: the binary copy of the databases and the files.  The LDIF is
 exported from that copy after IPA has been started again, so both show the same moment and nobody waits for it.
@@ -22,6 +22,7 @@ from ipabackup.archive.writer import PayloadWriter, Sealed
 from ipabackup.directory.ldif_scan import records
 from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.directory.tools import export_config
+from ipabackup.errors import Refused, UsageError
 from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
 from ipabackup.record import ENTRIES, SERVER, ServerRecord
@@ -32,8 +33,14 @@ from ipabackup.steps import Plan, Reporter, Step
 
 @dataclass(frozen=True)
 class BackupOptions:
-    """What was asked for: `logs` adds the log files; `target` is the folder that backups are kept in."""
+    """What was asked for.
 
+    `data` leaves files out, `online` then stops nothing; `logs` adds the log files; `target` is the folder that backups
+    are kept in; `level` is zstd's.
+    """
+
+    data: bool = False
+    online: bool = False
     logs: bool = False
     target: Path = BACKUP_DIR
     level: int = 3
@@ -48,6 +55,7 @@ class _Run:
     machine: Machine
     inventory: Inventory
     moment: datetime
+    stops: list[str] = field(default_factory=list)
     partial: PartialBackup | None = None
     writer: PayloadWriter | None = None
     sealed: Sealed | None = None
@@ -76,25 +84,26 @@ class BackupPlan:
 
 
 def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> BackupPlan:
-    """The plan of a full backup of `server`; reads the inventory, changes nothing."""
-    inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
-    run = _Run(server, options, machine, inventory, datetime.now(timezone.utc))
-    still = [item for item in inventory.items if item.kind is not PathKind.LOG]
-    logs = [item for item in inventory.items if item.kind is PathKind.LOG]
+    """The plan of a backup of `server`; reads the inventory, changes nothing.
 
-    steps = [Step("prepare", "Preparing the backup", lambda report: _prepare(run, report))]
-    if server.running:
-        steps.append(Step("stop-ipa", "Stopping IPA", lambda _: machine.services.ipa_stop(), closed_by="start-ipa"))
-    steps += [
-        Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report)),
-        Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report)),
-    ]
-    if server.running:
-        steps.append(Step("start-ipa", "Starting IPA again", lambda _: machine.services.ipa_start()))
-    steps += [
+    Raises UsageError for options that exclude each other, and Refused when the directory is not running and the backup
+    is to be online.
+    """
+    if options.online and not options.data:
+        raise UsageError("--online is for data backups only.", remedy="Give --data as well.")
+    if options.data and options.logs:
+        raise UsageError("--data and --logs exclude each other: a data backup holds no files.")
+    inventory = Inventory((), ())
+    if not options.data:
+        inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
+    run = _Run(server, options, machine, inventory, datetime.now(timezone.utc))
+    steps = [
+        Step("prepare", "Preparing the backup", lambda report: _prepare(run, report)),
+        *(_data_steps(run) if options.data else _full_steps(run)),
         Step("archive-data", "Archiving the databases", lambda report: _archive_data(run, report)),
         Step("export-ldif", "Exporting the directory as LDIF", lambda report: _export(run, report)),
     ]
+    logs = [item for item in inventory.items if item.kind is PathKind.LOG]
     if logs:
         steps.append(Step("archive-logs", "Archiving logs", lambda report: _archive_items(run, logs, report)))
     steps += [
@@ -106,23 +115,68 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
         "target": str(options.target),
         "instances": [str(summary) for summary in server.summaries()],
         "paths": [item.path for item in inventory.items],
-        "stops_ipa": server.running,
+        "stops": run.stops,
     }
-    title = f"Full backup of {server.host} into {options.target}"
+    kind = "Data backup" if options.data else "Full backup"
+    title = f"{kind} of {server.host} into {options.target}"
     return BackupPlan(Plan("backup", title, tuple(steps), lambda: _cleanup(run), facts), run)
+
+
+def _full_steps(run: _Run) -> Iterator[Step]:
+    """Stop IPA, take what must be still, start IPA again."""
+    services = run.machine.services
+    still = [item for item in run.inventory.items if item.kind is not PathKind.LOG]
+    if run.server.running:
+        run.stops = ["ipa"]
+        yield Step("stop-ipa", "Stopping IPA", lambda _: services.ipa_stop(), closed_by="start-ipa")
+    yield Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report))
+    yield Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report))
+    if run.server.running:
+        yield Step("start-ipa", "Starting IPA again", lambda _: services.ipa_start())
+
+
+def _data_steps(run: _Run) -> Iterator[Step]:
+    """Take the databases: from the running server, or with only the directory stopped meanwhile."""
+    services = run.machine.services
+    units = [instance.unit for instance in run.server.instances if services.is_active(instance.unit)]
+    if run.options.online:
+        if len(units) < len(run.server.instances):
+            raise Refused(
+                "The directory server is not running, so it cannot be backed up online.",
+                remedy="Start it, or leave out --online.",
+            )
+        yield Step(
+            "copy-data", "Copying the databases of the running directory", lambda report: _copy_live(run, report)
+        )
+        return
+    if units:
+        run.stops = units
+
+        def stop(report: Reporter) -> None:
+            for unit in reversed(units):
+                services.stop(unit)
+
+        def start(report: Reporter) -> None:
+            for unit in units:
+                services.start(unit)
+
+        yield Step("stop-directory", "Stopping the directory server", stop, closed_by="start-directory")
+    yield Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report))
+    if units:
+        yield Step("start-directory", "Starting the directory server again", start)
 
 
 def _prepare(run: _Run, report: Reporter) -> None:
     for old in leftovers(run.options.target):
         report.note(f"Removing what an unfinished backup left behind: {old}")
         shutil.rmtree(old)
-    run.partial = PartialBackup.create(run.options.target, full=True, moment=run.moment)
+    run.partial = PartialBackup.create(run.options.target, full=not run.options.data, moment=run.moment)
     for instance in run.server.instances:
         for old in remove_leftovers(instance.backup_dir):
             report.note(f"Removed what an unfinished operation left behind: {old}")
         run.staging[instance.name] = make_staging(instance.backup_dir, instance.user)
     run.writer = PayloadWriter(
-        run.partial.path / payload_name(full=True, encrypted=False),
+        run.partial.path / payload_name(full=not run.options.data, encrypted=False),
         level=run.options.level,
         progress=lambda done: report.progress(done, 0),
     )
@@ -141,10 +195,11 @@ def _record(run: _Run) -> ServerRecord:
         run.server,
         users=users,
         groups=groups,
-        units=tuple(ours(run.machine.services.enabled_units())),
+        units=() if run.options.data else tuple(ours(run.machine.services.enabled_units())),
         paths=tuple(item.path for item in run.inventory.items),
         logs=tuple(item.path for item in run.inventory.items if item.kind is PathKind.LOG),
         exclusive=tuple((item.path, item.exclude) for item in run.inventory.items if item.exclusive),
+        online=run.options.online,
         booleans=booleans,
         missing=tuple(rule.pattern for rule in run.inventory.missing),
     )
@@ -200,6 +255,12 @@ def _copy_data(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
         report.note(f"Binary copy of slapd-{instance.name}")
         run.machine.tools.archive(instance, run.staging[instance.name] / "binary")
+
+
+def _copy_live(run: _Run, report: Reporter) -> None:
+    for instance in run.server.instances:
+        report.note(f"Online backup of slapd-{instance.name}")
+        run.machine.directory.backup(instance.ldapi_uri, run.staging[instance.name] / "binary")
 
 
 def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> None:
@@ -263,7 +324,7 @@ def _publish(run: _Run, report: Reporter) -> None:
     assert run.sealed is not None
     assert run.partial is not None
     header = Header(
-        type=BackupType.FULL,
+        type=BackupType.DATA if run.options.data else BackupType.FULL,
         time=run.moment.replace(microsecond=0),
         host=run.server.host,
         ipa_version=run.server.ipa_version,

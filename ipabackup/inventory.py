@@ -163,9 +163,7 @@ def resolve(rules: Sequence[Rule], names: Names, probe: Probe, *, logs: bool = F
         if rule.kind is PathKind.LOG and not logs:
             continue
         existing = [
-            (path, instance)
-            for pattern, instance in _spelled(rule.pattern, names)
-            for path in probe.expand(pattern)
+            (path, instance) for pattern, instance in _spelled(rule.pattern, names) for path in probe.expand(pattern)
         ]
         for path, instance in existing:
             exclude = tuple(

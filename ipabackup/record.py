@@ -46,7 +46,8 @@ class ServerRecord:
     """What a backup knows of its server, apart from the header: the document ``record/server.json``.
 
     `users` and `groups` own files of the backup; `units` were enabled; `paths` are the inventory's on that server,
-    `logs` and `exclusive` those among them that are logs, or IPA's alone; `booleans` are None where SELinux was off.
+    `logs` and `exclusive` those among them that are logs, or IPA's alone; `booleans` are None where SELinux was off;
+    `online` is True for a copy of a running directory.
     """
 
     host: str
@@ -63,6 +64,7 @@ class ServerRecord:
     logs: tuple[str, ...] = ()
     exclusive: tuple[tuple[str, tuple[str, ...]], ...] = ()
     booleans: Mapping[str, bool] | None = None
+    online: bool = False
     missing: tuple[str, ...] = ()
 
     @classmethod

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
 import ldap
 import ldap.sasl
@@ -22,30 +22,6 @@ DIRECTORY_MANAGER = "cn=Directory Manager"
 #: Seconds for one LDAP operation.
 LIMIT = 600
 _PAGE = 5000
-
-
-class Directory(Protocol):
-    """What the operations ask of a running instance, by the URI of its socket."""
-
-    def check_password(self, uri: str, password: str) -> None:
-        """Raises WrongPassword unless `password` is Directory Manager's."""
-        ...
-
-    def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
-        """The number of entries below `suffix` that are not tombstones; with `created_before`, only older ones."""
-        ...
-
-
-class LocalDirectory:
-    """The instances of this very host."""
-
-    def check_password(self, uri: str, password: str) -> None:
-        """See Directory."""
-        check_password(uri, password)
-
-    def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
-        """See Directory."""
-        return count_entries(uri, suffix, created_before)
 
 
 @contextmanager
