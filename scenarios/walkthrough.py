@@ -114,7 +114,7 @@ def _table(story: Story, outline: Outline, differences: dict[str, str]) -> None:
     print(f"\n{'Answer':<24}{'lines':>6}  {'after the restore':<20}begins\n{'-' * 87}")
     for name, answer in outline.before.items():
         verdict = "DIFFERS" if name in differences else "the same"
-        begins = answer.lines[0].strip()[:36] if answer.lines else "(silence: success)"
+        begins = next((line.strip()[:36] for line in answer.lines if line.strip(" -")), "")
         print(f"{name:<24}{len(answer.lines):>6}  {verdict:<20}{begins}")
     for name, text in differences.items():
         print(f"\n## {name}\n{text}")
