@@ -14,7 +14,7 @@ from ipabackup.inventory import Rule, read_list
 from ipabackup.server import Machine, Places, Server
 from ipabackup.steps import Event, Plan, run_plan
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.directory import FakeDirectory
+from tests.fakes.directory import FakeDirectory, FakeRunning
 from tests.fakes.processes import FakeProcesses
 from tests.fakes.selinux import FakeSELinux
 from tests.fakes.services import FakeServices
@@ -143,7 +143,7 @@ def make_host(root: Path) -> OwnHost:
         accounts,
         selinux,
         directory,
-        directory,
+        FakeRunning(directory),
         rules,
         Paths(),
         Places(

@@ -25,9 +25,7 @@ class Existing:
 
     def expand(self, pattern: str) -> Sequence[str]:
         depth = pattern.count("/")
-        return [
-            path for path in self._paths if path.count("/") == depth and fnmatch.fnmatchcase(path, pattern)
-        ]
+        return [path for path in self._paths if path.count("/") == depth and fnmatch.fnmatchcase(path, pattern)]
 
 
 def rule(pattern: str, kind: PathKind = PathKind.FILE, **words: object) -> Rule:
@@ -308,9 +306,7 @@ def test_what_the_stock_tool_saved_is_covered() -> None:
         if path:
             saved.append(path)
     assert len(saved) > 100
-    items = resolve(
-        load((SHIPPED,)), NAMES, Existing(*saved, *{str(p) for s in saved for p in Path(s).parents})
-    ).items
+    items = resolve(load((SHIPPED,)), NAMES, Existing(*saved, *{str(p) for s in saved for p in Path(s).parents})).items
     elsewhere = (
         "/var/lib/dirsrv/slapd-EXAMPLE-TEST/db/",
         "/run/lock/dirsrv/slapd-",
@@ -319,8 +315,7 @@ def test_what_the_stock_tool_saved_is_covered() -> None:
     missed = [
         path
         for path in saved
-        if not path.startswith(elsewhere)
-        and not any(item.path == path or item.covers(path) for item in items)
+        if not path.startswith(elsewhere) and not any(item.path == path or item.covers(path) for item in items)
     ]
     assert missed == []
 

@@ -200,7 +200,7 @@ def test_a_failed_import_fails_the_command(host: OwnHost, backup: Path, deed: st
 def test_entries_that_are_not_all_there_fail_the_command(
     host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host.directory, "count_entries", lambda *_: 3)
+    monkeypatch.setattr(host.machine.directory, "count_entries", lambda *_: 3)
     with pytest.raises(IpaBackupError, match="3 entries after the restore, the backup has 4"):
         restored(host, backup)
 

@@ -128,8 +128,9 @@ def test_signal_handlers_are_as_before_afterwards() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.parametrize(("asked", "ran"), [("copy", ["prepare", "stop", "start"]),
-                                            ("copy:after", ["prepare", "stop", "copy", "start"])])
+@pytest.mark.parametrize(
+    ("asked", "ran"), [("copy", ["prepare", "stop", "start"]), ("copy:after", ["prepare", "stop", "copy", "start"])]
+)
 def test_a_rehearsed_failure_comes_before_or_after_the_steps_work(asked: str, ran: list[str]) -> None:
     recorder = Recorder()
     with pytest.raises(IpaBackupError, match="IPABACKUP_FAIL_STEP"):

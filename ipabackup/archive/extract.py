@@ -186,17 +186,13 @@ class _Extraction:
             return
         self._folders.append((member, destination))
 
-    def _node(
-        self, member: Member, destination: Destination, folder: int, name: str, data: Source | None
-    ) -> None:
+    def _node(self, member: Member, destination: Destination, folder: int, name: str, data: Source | None) -> None:
         there = _look(folder, name)
         if there is not None and stat.S_ISDIR(there.st_mode):
             try:
                 os.rmdir(name, dir_fd=folder)
             except OSError as error:
-                raise ValueError(
-                    f"a folder is in the way of this {member.kind.value}: {error.strerror}"
-                ) from error
+                raise ValueError(f"a folder is in the way of this {member.kind.value}: {error.strerror}") from error
         temporary = f".ipabackup-{secrets.token_hex(8)}"
         try:
             if member.kind is Kind.FILE:
@@ -260,9 +256,7 @@ class _Extraction:
         # cannot be moved.
         self._dress(f"/proc/self/fd/{folder}/{temporary}", member, destination)
 
-    def _rename(
-        self, member: Member, destination: Destination, folder: int, temporary: str, name: str
-    ) -> None:
+    def _rename(self, member: Member, destination: Destination, folder: int, temporary: str, name: str) -> None:
         try:
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
@@ -270,9 +264,7 @@ class _Extraction:
                 raise
             self._overwrite(member, destination, folder, temporary, name)
 
-    def _overwrite(
-        self, member: Member, destination: Destination, folder: int, temporary: str, name: str
-    ) -> None:
+    def _overwrite(self, member: Member, destination: Destination, folder: int, temporary: str, name: str) -> None:
         """Write into a file that something is mounted on, and that can therefore not be replaced."""
         source = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
         try:
@@ -314,9 +306,7 @@ class _Extraction:
         finally:
             os.close(here)
 
-    def _copy(
-        self, member: Member, destination: Destination, source: int, last: str, folder: int, name: str
-    ) -> None:
+    def _copy(self, member: Member, destination: Destination, source: int, last: str, folder: int, name: str) -> None:
         """A file of its own where a hard link cannot reach: on another file system, or on a mounted file."""
         handle = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
         with os.fdopen(handle, "rb", buffering=0) as data:

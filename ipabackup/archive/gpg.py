@@ -135,9 +135,7 @@ def check_decryption(ring: Keyring, payload: Path, processes: Processes) -> None
     Whether its passphrase is at hand shows only when the payload is read.
     """
     listed = _gpg(ring, ["--status-fd", "1", "--list-only", "--decrypt", os.fspath(payload)], processes)
-    recipients = [
-        line.split()[2] for line in listed.stdout.splitlines() if line.startswith("[GNUPG:] ENC_TO ")
-    ]
+    recipients = [line.split()[2] for line in listed.stdout.splitlines() if line.startswith("[GNUPG:] ENC_TO ")]
     if not recipients:
         raise KeyProblem(f"{payload.name} is not encrypted for any key: {listed.said}")
     for key in recipients:

@@ -113,8 +113,7 @@ class Header:
         version = take("version", _whole)
         if version not in (STOCK_FORMAT, CURRENT_FORMAT):
             raise UnsupportedFormat(
-                f"the backup has format version {version}; "
-                f"this program reads {STOCK_FORMAT} and {CURRENT_FORMAT}"
+                f"the backup has format version {version}; this program reads {STOCK_FORMAT} and {CURRENT_FORMAT}"
             )
         header = cls(
             type=take("type", lambda text: BackupType(text.upper())),
@@ -135,9 +134,7 @@ class Header:
             recipients=maybe("recipients", _listed, ()),
             extra={name: value for name, value in values.items() if name not in _KNOWN},
         )
-        if version != STOCK_FORMAT and (
-            not header.payload or header.payload_size is None or not header.payload_sha256
-        ):
+        if version != STOCK_FORMAT and (not header.payload or header.payload_size is None or not header.payload_sha256):
             raise DamagedBackup("the header does not name its payload, the payload's size and its SHA-256")
         return header
 
@@ -222,8 +219,7 @@ def _line(name: str, value: str) -> str:
     if not _NAME.match(name) or name != name.lower():
         raise ValueError(f"not a header name: {name!r}")
     if any(
-        ord(sign) < 32 or ord(sign) in (127, 0x85, 0x2028, 0x2029) or 0xD800 <= ord(sign) < 0xE000
-        for sign in value
+        ord(sign) < 32 or ord(sign) in (127, 0x85, 0x2028, 0x2029) or 0xD800 <= ord(sign) < 0xE000 for sign in value
     ):
         raise ValueError(f"{name} holds a line break or a control character: {value!r}")
     if value != value.strip() or re.search(r"(?:^|\s)#", value):

@@ -78,9 +78,7 @@ def describe(path: Path, name: str, status: os.stat_result, handle: int | None =
         acl_access=acl.to_text(access, user_name, group_name) if access else "",
         acl_default=acl.to_text(default, user_name, group_name) if default else "",
         selinux=raw.get(SELINUX, b"").rstrip(b"\0").decode("utf-8", "surrogateescape"),
-        device=(os.major(status.st_rdev), os.minor(status.st_rdev))
-        if kind in (Kind.CHARACTER, Kind.BLOCK)
-        else (0, 0),
+        device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
     )
 
 
@@ -118,9 +116,7 @@ def data_map(handle: int, status: os.stat_result) -> tuple[tuple[int, int], ...]
 
 def _attributes(path: Path, handle: int | None) -> Mapping[str, bytes]:
     source: int | Path = path if handle is None else handle
-    follow = (
-        handle is not None
-    )  # an attribute of an open file has no link to follow; asking not to is an error
+    follow = handle is not None  # an attribute of an open file has no link to follow; asking not to is an error
     try:
         names = os.listxattr(source, follow_symlinks=follow)
     except OSError as error:

@@ -106,9 +106,7 @@ def apply(
         )
     if member.selinux:
         label = raw(member.selinux) + b"\0"
-        attempt(
-            lambda: os.setxattr(target, SELINUX, label, **_path_only(follow)), "SELinux label", strict=False
-        )
+        attempt(lambda: os.setxattr(target, SELINUX, label, **_path_only(follow)), "SELinux label", strict=False)
     times = (member.mtime_ns, member.mtime_ns)
     attempt(
         lambda: os.utime(target, ns=times) if follow else os.utime(target, ns=times, follow_symlinks=False),

@@ -85,9 +85,7 @@ class ZstdSink:
     def __init__(self, following: Sink, *, level: int, threads: int) -> None:
         self._following = following
         compressor = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
-        self._writer = compressor.stream_writer(
-            cast("IO[bytes]", _AsFile(following)), write_size=CHUNK, closefd=False
-        )
+        self._writer = compressor.stream_writer(cast("IO[bytes]", _AsFile(following)), write_size=CHUNK, closefd=False)
 
     def write(self, data: bytes) -> int:
         """See Sink."""

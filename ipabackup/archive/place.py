@@ -89,9 +89,7 @@ class Root:
                 if stat.S_ISLNK(status.st_mode):
                     links += 1
                     if (status.st_dev, status.st_ino) in self._made:
-                        raise LedAstray(
-                            f"{relative} leads through {part}, a symbolic link out of the same backup"
-                        )
+                        raise LedAstray(f"{relative} leads through {part}, a symbolic link out of the same backup")
                     if links > _MOST_LINKS:
                         raise LedAstray(f"{relative} leads through too many symbolic links")
                     target = os.readlink(part, dir_fd=here)

@@ -88,9 +88,7 @@ def leftovers(parent: Path) -> tuple[Path, ...]:
     """
     if not parent.is_dir():
         return ()
-    return tuple(
-        sorted(path for path in parent.glob(f".ipa-*{PARTIAL}") if path.is_dir() and not path.is_symlink())
-    )
+    return tuple(sorted(path for path in parent.glob(f".ipa-*{PARTIAL}") if path.is_dir() and not path.is_symlink()))
 
 
 def _candidates(base: str) -> Iterator[str]:

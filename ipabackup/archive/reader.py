@@ -74,9 +74,7 @@ def read_header(backup: Path) -> Header:
         with path.open("rb") as file:
             raw = file.read(_LONGEST_HEADER + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        what = (
-            "has no header" if backup.is_dir() else "is not a folder" if backup.exists() else "does not exist"
-        )
+        what = "has no header" if backup.is_dir() else "is not a folder" if backup.exists() else "does not exist"
         raise NotABackup(f"{backup} is not a backup: it {what}") from error
     except OSError as error:
         raise NotABackup(f"{path} cannot be read: {error.strerror}") from error
@@ -101,9 +99,7 @@ def payload_path(backup: Path, header: Header) -> Path:
     size = path.stat().st_size
     if header.payload_size is not None and size != header.payload_size:
         change = "truncated" if size < header.payload_size else "altered"
-        raise DamagedBackup(
-            f"{path.name} is {change}: it has {size} bytes, and the header says {header.payload_size}"
-        )
+        raise DamagedBackup(f"{path.name} is {change}: it has {size} bytes, and the header says {header.payload_size}")
     return path
 
 

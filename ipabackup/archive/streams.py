@@ -125,9 +125,7 @@ class _Decryption:
         try:
             status = self._process.wait(_GPG_END)
         except subprocess.TimeoutExpired as error:
-            raise IpaBackupError(
-                f"gpg did not end within {_GPG_END:g} seconds after its last output"
-            ) from error
+            raise IpaBackupError(f"gpg did not end within {_GPG_END:g} seconds after its last output") from error
         for thread in self._threads:
             thread.join()
         if self._failure is not None:
@@ -174,9 +172,7 @@ def decompressed(source: Source, payload: str) -> Source:
     whole = _Ahead(start, source)
     if start == _ZSTD:
         decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-        stream = decompressor.stream_reader(
-            cast("IO[bytes]", whole), read_size=CHUNK, read_across_frames=True
-        )
+        stream = decompressor.stream_reader(cast("IO[bytes]", whole), read_size=CHUNK, read_across_frames=True)
         return _Decompressed(cast(Source, stream), payload)
     if start[:2] == _GZIP:
         return _Decompressed(gzip.GzipFile(fileobj=cast("IO[bytes]", whole), mode="rb"), payload)

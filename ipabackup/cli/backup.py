@@ -24,6 +24,8 @@ def make_parser() -> Parser:
         "files and databases are copied, and runs again however the command ends.",
         epilog="Exit status: see docs/exit-codes.md. Backups are kept in /var/lib/ipa/backup.",
     )
+    parser.add_argument("--data", action="store_true", help="only the directory's data; stops the directory alone")
+    parser.add_argument("--online", action="store_true", help="with --data: stop nothing at all")
     parser.add_argument("--logs", action="store_true", help="include log files")
     add_shared(parser, LOG_FILE)
     return parser
@@ -43,7 +45,8 @@ def _backup(arguments: Namespace, display: Display) -> int:
         if given is not None and server.running:
             for instance in server.instances:
                 machine.directory.check_password(instance.ldapi_uri, given)
-        plan = plan_backup(server, BackupOptions(logs=arguments.logs), machine)
+        options = BackupOptions(data=arguments.data, online=arguments.online, logs=arguments.logs)
+        plan = plan_backup(server, options, machine)
         if arguments.dry_run:
             show_plan(plan.plan, arguments.json)
             return 0

@@ -39,6 +39,10 @@ def make_parser() -> Parser:
         help="unpack the backup, LDIF files included, into the new folder DIR (default: the backup's "
         "name, here) and restore nothing",
     )
+    parser.add_argument("--data", action="store_true", help="restore only the directory's data of a full backup")
+    parser.add_argument("--online", action="store_true", help="restore data while the directory server runs")
+    parser.add_argument("--instance", metavar="NAME", help="restore only this directory instance (default: all)")
+    parser.add_argument("--backend", metavar="NAME", help="restore only this backend (default: all)")
     parser.add_argument("--no-logs", action="store_true", help="do not restore log files")
     parser.add_argument("-U", "--unattended", action="store_true", help="never ask")
     add_shared(parser, LOG_FILE)
@@ -77,7 +81,14 @@ def _restore(arguments: Namespace, display: Display) -> int:
             server: Server | None = Server.discover(machine)
         except NotInstalled:
             server = None
-        options = RestoreOptions(logs=not arguments.no_logs, password=given)
+        options = RestoreOptions(
+            data=arguments.data,
+            online=arguments.online,
+            instance=arguments.instance,
+            backend=arguments.backend,
+            logs=not arguments.no_logs,
+            password=given,
+        )
         plan = plan_restore(opened, server, options, machine)
         if arguments.dry_run:
             show_plan(plan.plan, arguments.json)

@@ -28,9 +28,7 @@ def duplicates(state: Path, kept: Collection[str]) -> list[Path]:
     for folder, names in _IDENTITY.items():
         files = sorted(path for path in (state / folder).glob("*") if path.is_file())
         ours = {_identity(path, names) for path in files if f"{folder}/{path.name}" in kept}
-        found += [
-            path for path in files if f"{folder}/{path.name}" not in kept and _identity(path, names) in ours
-        ]
+        found += [path for path in files if f"{folder}/{path.name}" not in kept and _identity(path, names) in ours]
     return found
 
 

@@ -129,9 +129,7 @@ class SystemProcesses:
             stderr.decode("utf-8", "backslashreplace"),
         )
         if check and not completed.ok:
-            raise CommandFailed(
-                f"{' '.join(argv)} ended with {completed.status}: {completed.said}", completed
-            )
+            raise CommandFailed(f"{' '.join(argv)} ended with {completed.status}: {completed.said}", completed)
         return completed
 
 

@@ -92,9 +92,7 @@ class SystemServices:
 
     def enabled_units(self) -> tuple[str, ...]:
         """See Services."""
-        listed = self._ask(
-            "list-unit-files", "--state=enabled", "--no-legend", "--no-pager", "--full", "--plain"
-        )
+        listed = self._ask("list-unit-files", "--state=enabled", "--no-legend", "--no-pager", "--full", "--plain")
         return tuple(line.split()[0] for line in listed.stdout.splitlines() if line.strip())
 
     def start(self, unit: str) -> None:
@@ -140,9 +138,7 @@ class SystemServices:
             status = self._ipactl("status", check=False)
         except CommandMissing:
             return False
-        return any(
-            line.rstrip().endswith(": RUNNING") for line in (status.stdout + status.stderr).splitlines()
-        )
+        return any(line.rstrip().endswith(": RUNNING") for line in (status.stdout + status.stderr).splitlines())
 
     def ipa_start(self) -> None:
         """See Services."""

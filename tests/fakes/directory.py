@@ -28,13 +28,19 @@ class FakeDirectory:
         return self.version
 
     def archive(self, instance: Instance, target: Path) -> None:
-        self._do(f"archive {instance.name}")
+        self.archive_as(f"archive {instance.name}", target)
+
+    def archive_as(self, deed: str, target: Path) -> None:
+        self._do(deed)
         target.mkdir()
         lines = [f"{name}\t{dn}\n" for name, dns in self.entries.items() for dn in dns]
         (target / "data.mdb").write_text("".join(lines))
 
     def unarchive(self, instance: Instance, source: Path) -> None:
-        self._do(f"unarchive {instance.name}")
+        self.unarchive_as(f"unarchive {instance.name}", source)
+
+    def unarchive_as(self, deed: str, source: Path) -> None:
+        self._do(deed)
         self.entries = {name: [] for name in self.entries}
         for line in (source / "data.mdb").read_text().splitlines():
             name, dn = line.split("\t")
@@ -54,18 +60,37 @@ class FakeDirectory:
         return Exported(target, count_file(target))
 
     def load(self, instance: Instance, backend: str, source: Path) -> None:
-        self._do(f"load {backend}")
+        self.load_as(f"load {backend}", backend, source)
+
+    def load_as(self, deed: str, backend: str, source: Path) -> None:
+        self._do(deed)
         with source.open("rb") as lines:
             self.entries[backend] = [dn for dn, _ in records(lines)]
-
-    def check_password(self, uri: str, password: str) -> None:
-        if password != self.password:
-            raise WrongPassword("The Directory Manager password is wrong.")
-
-    def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
-        return sum(dn.endswith(suffix) for dns in self.entries.values() for dn in dns)
 
     def _do(self, deed: str) -> None:
         self.deeds.append(deed)
         if deed.split(maxsplit=1)[0] in self.broken:
             raise DirectoryFailure(f"{deed} failed")
+
+
+class FakeRunning:
+    """The same directory, running: what online tasks and searches see."""
+
+    def __init__(self, directory: FakeDirectory) -> None:
+        self._directory = directory
+
+    def check_password(self, uri: str, password: str) -> None:
+        if password != self._directory.password:
+            raise WrongPassword("The Directory Manager password is wrong.")
+
+    def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        return sum(dn.endswith(suffix) for dns in self._directory.entries.values() for dn in dns)
+
+    def backup(self, uri: str, target: Path) -> None:
+        self._directory.archive_as("online backup", target)
+
+    def restore(self, uri: str, source: Path) -> None:
+        self._directory.unarchive_as("online restore", source)
+
+    def load(self, uri: str, backend: str, source: Path) -> None:
+        self._directory.load_as(f"online import {backend}", backend, source)

@@ -15,32 +15,26 @@ from pathlib import Path
 from ipabackup.archive.extract import Destination, Extracted, extract
 from ipabackup.archive.layout import binary_root, file_path, ldif_name, record_name
 from ipabackup.archive.member import Kind, Member
-from ipabackup.directory.instances import Instance, discover_instances
-from ipabackup.directory.staging import make_staging, owned_folder, remove_leftovers
+from ipabackup.directory.instances import discover_instances
+from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.directory.tools import NS_SLAPD
 from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHost
-from ipabackup.host import certmonger, sssd
+from ipabackup.host import certmonger
 from ipabackup.host.accounts import ByName
 from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
-from ipabackup.record import ENTRIES, InstanceRecord
+from ipabackup.record import ENTRIES
+from ipabackup.restore.databases import Chosen, check_counts, replace_databases, restart_sssd
+from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
-from ipabackup.server import Machine, Server, installed_version
+from ipabackup.server import Machine, Server
 from ipabackup.steps import Plan, Reporter, Step
-from ipabackup.store import OpenedBackup, entry_counts
+from ipabackup.store import OpenedBackup
 
 ROOT = Path("/")
 #: Programs that bring restored certificate authorities into the system's trust store: Debian's, Fedora's.
 TRUST_TOOLS = ("update-ca-certificates", "update-ca-trust")
-
-
-@dataclass(frozen=True)
-class RestoreOptions:
-    """What was asked for: `logs` False leaves log files out; `password` is the Directory Manager's, or None."""
-
-    logs: bool = True
-    password: str | None = None
 
 
 @dataclass
@@ -60,16 +54,9 @@ class _Run:
     started: datetime | None = None
 
 
-@dataclass(frozen=True)
-class RestorePlan:
-    """A plan, and what the administrator must be told before it is run."""
-
-    plan: Plan
-    overwrites: tuple[str, ...]
-    version_differs: str = ""
-
-
-def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOptions, machine: Machine) -> RestorePlan:
+def plan_full_restore(
+    backup: OpenedBackup, server: Server | None, options: RestoreOptions, machine: Machine
+) -> RestorePlan:
     """The plan of a full restore of `backup` on this host, where `server` is configured now (None: nothing is).
 
     Raises WrongHost, MissingService and WrongPassword; changes nothing.
@@ -77,10 +64,7 @@ def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOp
     header, record = backup.header, backup.record
     _check_host(header.host, server, machine)
     _check_software(header.services, machine)
-    if options.password is not None and server is not None and server.running:
-        for instance in server.instances:
-            if machine.services.is_active(instance.unit):
-                machine.directory.check_password(instance.ldapi_uri, options.password)
+    check_given_password(options.password, server, machine)
 
     run = _Run(backup, options, machine, server, installed_units(header.services, machine.services))
     steps = (
@@ -96,10 +80,6 @@ def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOp
         Step("selinux", "Setting SELinux labels and booleans", lambda report: _selinux(run, report)),
         Step("check-services", "Checking that everything runs", lambda report: _check(run, report)),
     )
-    present = installed_version(machine.processes)
-    differs = ""
-    if header.ipa_version != present:
-        differs = f"The backup was made by IPA {header.ipa_version}, this host has {present}."
     overwrites = (
         f"the configuration and the keys of the IPA server {header.host}",
         *(
@@ -115,7 +95,8 @@ def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOp
         "services": list(header.services),
     }
     title = f"Full restore of {header.host} from {backup.path}"
-    return RestorePlan(Plan("restore", title, steps, lambda: _cleanup(run), facts), overwrites, differs)
+    plan = Plan("restore", title, steps, lambda: _cleanup(run), facts)
+    return RestorePlan(plan, overwrites, difference_of_versions(header.ipa_version, machine))
 
 
 def _check_host(host: str, server: Server | None, machine: Machine) -> None:
@@ -175,8 +156,8 @@ def _accounts(run: _Run, report: Reporter) -> None:
             report.note(f"Created user {new.name} with uid {new.uid} (it had {user.uid})")
 
 
-def _wants_ldif(run: _Run, record: InstanceRecord) -> bool:
-    """Whether `record`'s data goes back as LDIF: the binary copy fits only the very server that wrote it."""
+def _wants_ldif(run: _Run) -> bool:
+    """Whether the data goes back as LDIF: the binary copy fits only the very server that wrote it."""
     return run.machine.tools.server_version() != run.backup.record.directory_version
 
 
@@ -187,7 +168,7 @@ def _files(run: _Run, report: Reporter) -> None:
         remove_leftovers(home)
         staging = make_staging(home, instance.user)
         run.staging[instance.name] = staging
-        if _wants_ldif(run, instance):
+        if _wants_ldif(run):
             for backend in instance.backends:
                 destinations[ldif_name(instance.name, backend.name)] = staging / f"{backend.name}.ldif"
         else:
@@ -314,32 +295,13 @@ def _refresh(run: _Run, report: Reporter) -> None:
 def _data(run: _Run, report: Reporter) -> None:
     instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
     for record in run.backup.record.instances:
-        instance = instances.get(record.name)
-        if instance is None:
+        if record.name not in instances:
             raise IpaBackupError(
                 f"After restoring the files there is no configuration of the instance slapd-{record.name}.",
                 state="IPA is stopped and its files are restored.",
             )
-        _emptied(instance)
-        staging = run.staging[record.name]
-        if _wants_ldif(run, record):
-            for backend in record.backends:
-                report.note(f"Importing {backend.name} of slapd-{record.name} from LDIF")
-                run.machine.tools.load(instance, backend.name, staging / f"{backend.name}.ldif")
-        else:
-            report.note(f"Putting back the databases of slapd-{record.name}")
-            run.machine.tools.unarchive(instance, staging / "binary")
-
-
-def _emptied(instance: Instance) -> None:
-    """An empty database folder: what lies there belongs to another state of the directory."""
-    home = instance.database_dir
-    owned_folder(home, instance.user)
-    for entry in home.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+        chosen = Chosen(record, record.backends, instances[record.name], not _wants_ldif(run))
+        replace_databases(chosen, run.staging[record.name], run.machine, report)
 
 
 def _start(run: _Run, report: Reporter) -> None:
@@ -348,32 +310,16 @@ def _start(run: _Run, report: Reporter) -> None:
 
 
 def _count(run: _Run, report: Reporter) -> None:
-    """Compare the number of entries with the backup's; what was added since the start does not count."""
-    assert run.counts is not None, "the files' step comes first"
-    counts = entry_counts(run.counts.read_bytes())
     instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
-    for record in run.backup.record.instances:
-        for backend in record.backends:
-            expected = counts.get(record.name, {}).get(backend.name)
-            found = run.machine.directory.count_entries(instances[record.name].ldapi_uri, backend.suffix, run.started)
-            report.note(f"{backend.suffix}: {found} entries restored, {expected} in the backup")
-            if expected != found:
-                raise IpaBackupError(
-                    f"{backend.suffix} has {found} entries after the restore, the backup has {expected}.",
-                    state="IPA runs with the restored data.",
-                    remedy="Repeat the restore; if it happens again, extract the LDIF and compare.",
-                )
+    chosen = [Chosen(record, record.backends, instances[record.name], True) for record in run.backup.record.instances]
+    assert run.counts is not None, "the files' step comes first"
+    check_counts(chosen, run.counts, run.started, run.machine, report)
 
 
 def _restart(run: _Run, report: Reporter) -> None:
-    services = run.machine.services
-    if services.exists("sssd.service"):
-        if services.is_active("sssd.service"):
-            services.stop("sssd.service")
-        sssd.forget(run.machine.places.sssd)
-        services.start("sssd.service")
-    if services.exists("certmonger.service"):
-        services.restart("certmonger.service")
+    restart_sssd(run.machine)
+    if run.machine.services.exists("certmonger.service"):
+        run.machine.services.restart("certmonger.service")
 
 
 def _selinux(run: _Run, report: Reporter) -> None:

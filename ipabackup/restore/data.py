@@ -1,0 +1,310 @@
+"""The steps of a restore of the directory's data alone, offline or online.
+
+Everything is unpacked before anything stops.  While the databases are replaced the old ones are kept aside, so a failed
+import leaves the directory as it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ipabackup.archive.extract import Destination, extract
+from ipabackup.archive.layout import binary_root, ldif_name, record_name
+from ipabackup.archive.member import Member
+from ipabackup.directory.instances import Instance
+from ipabackup.directory.staging import make_staging, remove_leftovers
+from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, UsageError, WrongHost
+from ipabackup.host.accounts import ByName
+from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
+from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd
+from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
+from ipabackup.server import Machine, Server
+from ipabackup.steps import Plan, Reporter, Step
+from ipabackup.store import OpenedBackup
+
+
+@dataclass
+class _Run:
+    """What the steps of one data restore hand to each other."""
+
+    backup: OpenedBackup
+    machine: Machine
+    chosen: list[Chosen]
+    units: list[str]
+    staging: dict[str, Path] = field(default_factory=dict)
+    aside: dict[str, Path] = field(default_factory=dict)
+    counts: Path | None = None
+    started: datetime | None = None
+    replaced: bool = False
+
+
+def plan_data_restore(
+    backup: OpenedBackup, server: Server | None, options: RestoreOptions, machine: Machine
+) -> RestorePlan:
+    """The plan of a restore of the data in `backup`, of whatever type it is, into the instances of `server`.
+
+    Raises NotInstalled, WrongHost (another realm), UsageError (an unknown instance or backend), Refused and
+    WrongPassword; changes nothing.
+    """
+    if server is None:
+        raise NotInstalled(
+            "No IPA server is configured on this host, so there is nothing that could take the data.",
+            remedy="Restore the full backup, or install a server first.",
+        )
+    record = backup.record
+    if record.realm != server.realm or record.basedn.lower() != server.basedn.lower():
+        raise WrongHost(
+            f"The backup is one of the realm {record.realm}, but this server belongs to {server.realm}.",
+            remedy="Data can be restored on any server of the same realm.",
+        )
+    chosen = choose(backup, server, options)
+    check_given_password(options.password, server, machine)
+    active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
+    if options.online and len(active) < len(chosen):
+        raise Refused(
+            "The directory server is not running, so nothing can be restored online.",
+            remedy="Start it, or leave out --online.",
+        )
+    run = _Run(backup, machine, chosen, [] if options.online else active)
+    steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
+    if options.online:
+        steps.append(Step("restore-data", "Restoring into the running directory", lambda report: _load(run, report)))
+    else:
+        if run.units:
+            steps.append(
+                Step(
+                    "stop-directory",
+                    "Stopping the directory server",
+                    lambda report: _stop(run, report),
+                    closed_by="start-directory",
+                )
+            )
+        steps.append(Step("restore-data", "Restoring the databases", lambda report: _replace(run, report)))
+        if run.units:
+            steps.append(Step("start-directory", "Starting the directory server", lambda report: _start(run, report)))
+    if options.online or run.units:
+        steps.append(Step("count-entries", "Counting restored entries", lambda report: _count(run, report)))
+        steps.append(Step("restart-sssd", "Restarting SSSD", lambda report: restart_sssd(machine)))
+    steps.append(Step("check", "Looking back", _check))
+    overwrites = tuple(
+        f"all data of {backend.suffix} (slapd-{one.target.name}, {one.target_name(backend)})"
+        for one in chosen
+        for backend in one.backends
+    )
+    facts = {
+        "backup": str(backup.path),
+        "host": server.host,
+        "overwrites": list(overwrites),
+        "method": ["binary" if one.binary else "ldif" for one in chosen],
+        "stops": run.units,
+    }
+    title = f"Data restore of {server.host} from {backup.path}"
+    plan = Plan("restore-data", title, tuple(steps), lambda: _cleanup(run), facts)
+    return RestorePlan(plan, overwrites, difference_of_versions(backup.header.ipa_version, machine))
+
+
+def choose(backup: OpenedBackup, server: Server, options: RestoreOptions) -> list[Chosen]:
+    """Which backends of the backup go into which instances here, and how.
+
+    A backend goes where its suffix is.  The binary copy serves when it fits: same host, database library and server
+    version, and all that the instance here holds is replaced.  Raises UsageError and Refused.
+    """
+    record = backup.record
+    instances = _named_instances(record.instances, options.instance)
+    pairs: dict[tuple[str, str], list[BackendRecord]] = {}
+    targets: dict[str, Instance] = {}
+    for instance in instances:
+        for backend in instance.backends:
+            if options.backend is not None and backend.name.lower() != options.backend.lower():
+                continue
+            target = _home_of(backend, server)
+            targets[target.name] = target
+            pairs.setdefault((instance.name, target.name), []).append(backend)
+    if not pairs:
+        names = sorted({backend.name for instance in instances for backend in instance.backends})
+        raise UsageError(f"The backup holds no backend {options.backend}.", remedy=f"It holds: {', '.join(names)}.")
+    by_name = {instance.name: instance for instance in instances}
+    return [
+        Chosen(
+            by_name[source],
+            tuple(backends),
+            targets[target],
+            _fits(backup, by_name[source], targets[target], backends, server),
+        )
+        for (source, target), backends in pairs.items()
+    ]
+
+
+def _named_instances(instances: tuple[InstanceRecord, ...], name: str | None) -> tuple[InstanceRecord, ...]:
+    if name is None:
+        return instances
+    wanted = name[len("slapd-") :] if name.startswith("slapd-") else name
+    found = tuple(instance for instance in instances if instance.name.lower() == wanted.lower())
+    if not found:
+        raise UsageError(
+            f"The backup holds no instance {name}.",
+            remedy=f"It holds: {', '.join(instance.name for instance in instances)}.",
+        )
+    return found
+
+
+def _home_of(backend: BackendRecord, server: Server) -> Instance:
+    for instance in server.instances:
+        if any(present.suffix.lower() == backend.suffix.lower() for present in instance.backends):
+            return instance
+    raise Refused(
+        f"No directory instance of this server holds {backend.suffix}.",
+        remedy="Choose with --instance or --backend what this server has.",
+    )
+
+
+def _fits(
+    backup: OpenedBackup, source: InstanceRecord, target: Instance, backends: list[BackendRecord], server: Server
+) -> bool:
+    record = backup.record
+    return (
+        record.host == server.host
+        and source.name == target.name
+        and source.library == target.library
+        and record.directory_version == server.directory_version
+        and {backend.suffix.lower() for backend in backends} == {one.suffix.lower() for one in target.backends}
+        and len(backends) == len(source.backends)
+    )
+
+
+def _unpack(run: _Run, report: Reporter) -> None:
+    destinations: dict[str, Path] = {}
+    for one in run.chosen:
+        home = one.target.backup_dir
+        if one.record.name not in run.staging:
+            if one.target.name not in {other.target.name for other in run.chosen[: run.chosen.index(one)]}:
+                remove_leftovers(home)
+            run.staging[one.record.name] = make_staging(home, one.target.user)
+        staging = run.staging[one.record.name]
+        if one.binary:
+            destinations[binary_root(one.record.name)] = staging / "binary"
+        else:
+            for backend in one.backends:
+                destinations[ldif_name(one.record.name, backend.name)] = ldif_file(staging, backend)
+    run.counts = next(iter(run.staging.values())) / ENTRIES
+    destinations[record_name(ENTRIES)] = run.counts
+
+    def choose_member(member: Member) -> Destination | None:
+        for root, target in destinations.items():
+            if member.name == root or member.name.startswith(root + "/"):
+                return Destination(target.parent, target.name + member.name[len(root) :])
+        return None
+
+    result = extract(
+        run.backup.reader,
+        choose_member,
+        _TheirOwn(run.chosen[0].target.user, ByName(run.machine.accounts)),
+        progress=lambda done: report.progress(done, run.backup.header.uncompressed_size or 0),
+    )
+    if result.failures:
+        raise IpaBackupError(
+            "The data could not be unpacked: " + "; ".join(map(str, result.failures[:5])),
+            state="Nothing was stopped or changed.",
+        )
+
+
+class _TheirOwn:
+    """Owners of unpacked data: the account that the directory runs as, which has to read it."""
+
+    def __init__(self, user: str, by_name: ByName) -> None:
+        self._user, self._by_name = user, by_name
+
+    def uid(self, name: str, number: int) -> int | None:
+        return self._by_name.uid(self._user, -1)
+
+    def gid(self, name: str, number: int) -> int | None:
+        return self._by_name.gid(self._user, -1)
+
+
+def _stop(run: _Run, report: Reporter) -> None:
+    for unit in reversed(run.units):
+        run.machine.services.stop(unit)
+
+
+def _replace(run: _Run, report: Reporter) -> None:
+    for one in run.chosen:
+        name = one.target.name
+        if name not in run.aside:
+            run.aside[name] = _set_aside(one, run.staging[one.record.name])
+        replace_databases(one, run.staging[one.record.name], run.machine, report)
+    run.replaced = True
+
+
+def _set_aside(one: Chosen, staging: Path) -> Path:
+    """Keep the present databases; an import from LDIF works on them, so they are copied and not moved."""
+    aside = staging / "before"
+    if one.binary:
+        aside.mkdir()
+        for entry in one.target.database_dir.iterdir():
+            entry.rename(aside / entry.name)
+    else:
+        shutil.copytree(one.target.database_dir, aside)
+        for path in aside.rglob("*"):
+            shutil.copystat(one.target.database_dir / path.relative_to(aside), path)
+            shutil.chown(path, one.target.user)
+    return aside
+
+
+def _put_back(run: _Run) -> None:
+    """After a failed restore: the databases as they were before."""
+    for one in run.chosen:
+        aside = run.aside.pop(one.target.name, None)
+        if aside is None:
+            continue
+        for entry in one.target.database_dir.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        for entry in aside.iterdir():
+            entry.rename(one.target.database_dir / entry.name)
+
+
+def _start(run: _Run, report: Reporter) -> None:
+    if not run.replaced and run.aside:
+        _put_back(run)
+        report.note("The databases are back as they were before")
+    run.started = datetime.now(timezone.utc)
+    for unit in run.units:
+        run.machine.services.start(unit)
+
+
+def _load(run: _Run, report: Reporter) -> None:
+    run.started = datetime.now(timezone.utc)
+    for one in run.chosen:
+        staging = run.staging[one.record.name]
+        uri = one.target.ldapi_uri
+        if one.binary:
+            report.note(f"Restoring all databases of slapd-{one.target.name}")
+            run.machine.directory.restore(uri, staging / "binary")
+            continue
+        for backend in one.backends:
+            name = one.target_name(backend)
+            report.note(f"Importing {name} of slapd-{one.target.name}")
+            run.machine.directory.load(uri, name, ldif_file(staging, backend))
+
+
+def _count(run: _Run, report: Reporter) -> None:
+    assert run.counts is not None, "the data's step comes first"
+    check_counts(run.chosen, run.counts, run.started, run.machine, report)
+
+
+def _check(report: Reporter) -> None:
+    if report.warnings:
+        raise Incomplete("The restore is done, with warnings: " + "; ".join(report.warnings))
+
+
+def _cleanup(run: _Run) -> None:
+    if not run.replaced:
+        _put_back(run)
+    for folder in run.staging.values():
+        if folder.exists():
+            shutil.rmtree(folder)

@@ -1,0 +1,100 @@
+"""Putting data back into instances, and making sure that it is there: shared by full and data restores."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ipabackup.directory.instances import Instance
+from ipabackup.directory.staging import owned_folder
+from ipabackup.errors import IpaBackupError
+from ipabackup.host import sssd
+from ipabackup.record import BackendRecord, InstanceRecord
+from ipabackup.server import Machine
+from ipabackup.steps import Reporter
+from ipabackup.store import entry_counts
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Backends of an instance of the backup, the instance of this host that takes them, and how: as the binary copy of
+    all databases at once, or as LDIF.
+    """
+
+    record: InstanceRecord
+    backends: tuple[BackendRecord, ...]
+    target: Instance
+    binary: bool
+
+    def target_name(self, backend: BackendRecord) -> str:
+        """What the backend with this one's suffix is called here."""
+        for present in self.target.backends:
+            if present.suffix.lower() == backend.suffix.lower():
+                return present.name
+        return backend.name
+
+
+def ldif_file(staging: Path, backend: BackendRecord) -> Path:
+    """Where the LDIF of `backend` waits below the instance's staging folder."""
+    return staging / f"{backend.name}.ldif"
+
+
+def replace_databases(chosen: Chosen, staging: Path, machine: Machine, report: Reporter) -> None:
+    """Replace the databases of a stopped instance by what waits in `staging`.
+
+    Raises DirectoryFailure; then the databases are neither what they were nor what they should be.
+    """
+    if chosen.binary:
+        report.note(f"Putting back the databases of slapd-{chosen.target.name}")
+        _emptied(chosen.target)
+        machine.tools.unarchive(chosen.target, staging / "binary")
+        return
+    for backend in chosen.backends:
+        name = chosen.target_name(backend)
+        report.note(f"Importing {name} of slapd-{chosen.target.name} from LDIF")
+        machine.tools.load(chosen.target, name, ldif_file(staging, backend))
+
+
+def _emptied(instance: Instance) -> None:
+    """An empty database folder: what lies there belongs to another state of the directory."""
+    home = instance.database_dir
+    owned_folder(home, instance.user)
+    for entry in home.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def check_counts(
+    chosen: Sequence[Chosen], counts: Path, since: datetime | None, machine: Machine, report: Reporter
+) -> None:
+    """Compare the number of entries in the running instances with the backup's document `counts`; what was added
+    after `since` does not count.  Raises IpaBackupError when they differ.
+    """
+    expected = entry_counts(counts.read_bytes())
+    for one in chosen:
+        for backend in one.backends:
+            wanted = expected.get(one.record.name, {}).get(backend.name)
+            found = machine.directory.count_entries(one.target.ldapi_uri, backend.suffix, since)
+            report.note(f"{backend.suffix}: {found} entries restored, {wanted} in the backup")
+            if wanted != found:
+                raise IpaBackupError(
+                    f"{backend.suffix} has {found} entries after the restore, the backup has {wanted}.",
+                    state="The directory runs with the restored data.",
+                    remedy="Repeat the restore; if it happens again, extract the LDIF and compare.",
+                )
+
+
+def restart_sssd(machine: Machine) -> None:
+    """Restart SSSD with an empty cache, so that it forgets users and numbers as they were before."""
+    services = machine.services
+    if not services.exists("sssd.service"):
+        return
+    if services.is_active("sssd.service"):
+        services.stop("sssd.service")
+    sssd.forget(machine.places.sssd)
+    services.start("sssd.service")
