@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import ipabackup
+from ipabackup.archive.gpg import Keyring
 from ipabackup.archive.header import BackupType, Header
 from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
 from ipabackup.archive.publish import PartialBackup, leftovers
@@ -36,7 +37,7 @@ class BackupOptions:
     """What was asked for.
 
     `data` leaves files out, `online` then stops nothing; `logs` adds the log files; `target` is the folder that backups
-    are kept in; `level` is zstd's.
+    are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already checked (None: no encryption).
     """
 
     data: bool = False
@@ -44,6 +45,7 @@ class BackupOptions:
     logs: bool = False
     target: Path = BACKUP_DIR
     level: int = 3
+    keyring: Keyring | None = None
 
 
 @dataclass
@@ -96,7 +98,7 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     inventory = Inventory((), ())
     if not options.data:
         inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
-    run = _Run(server, options, machine, inventory, datetime.now(timezone.utc))
+    run = _Run(server, options, machine, inventory, datetime.now(timezone.utc).replace(microsecond=0))
     steps = [
         Step("prepare", "Preparing the backup", lambda report: _prepare(run, report)),
         *(_data_steps(run) if options.data else _full_steps(run)),
@@ -116,6 +118,7 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
         "instances": [str(summary) for summary in server.summaries()],
         "paths": [item.path for item in inventory.items],
         "stops": run.stops,
+        "encrypted_for": options.keyring.recipient if options.keyring else "",
     }
     kind = "Data backup" if options.data else "Full backup"
     title = f"{kind} of {server.host} into {options.target}"
@@ -176,8 +179,9 @@ def _prepare(run: _Run, report: Reporter) -> None:
             report.note(f"Removed what an unfinished operation left behind: {old}")
         run.staging[instance.name] = make_staging(instance.backup_dir, instance.user)
     run.writer = PayloadWriter(
-        run.partial.path / payload_name(full=not run.options.data, encrypted=False),
+        run.partial.path / payload_name(full=not run.options.data, encrypted=run.options.keyring is not None),
         level=run.options.level,
+        keyring=run.options.keyring,
         progress=lambda done: report.progress(done, 0),
     )
     run.payload.add_bytes(record_name(SERVER), _record(run).render())
@@ -193,6 +197,8 @@ def _record(run: _Run) -> ServerRecord:
         booleans = {name: state.now for name, state in selinux.booleans(BOOLEANS).items()}
     return ServerRecord.of(
         run.server,
+        type=_type(run).value,
+        time=run.moment.isoformat(),
         users=users,
         groups=groups,
         units=() if run.options.data else tuple(ours(run.machine.services.enabled_units())),
@@ -203,6 +209,10 @@ def _record(run: _Run) -> ServerRecord:
         booleans=booleans,
         missing=tuple(rule.pattern for rule in run.inventory.missing),
     )
+
+
+def _type(run: _Run) -> BackupType:
+    return BackupType.DATA if run.options.data else BackupType.FULL
 
 
 def _owners(run: _Run) -> tuple[tuple[User, ...], tuple[Group, ...]]:
@@ -324,8 +334,8 @@ def _publish(run: _Run, report: Reporter) -> None:
     assert run.sealed is not None
     assert run.partial is not None
     header = Header(
-        type=BackupType.DATA if run.options.data else BackupType.FULL,
-        time=run.moment.replace(microsecond=0),
+        type=_type(run),
+        time=run.moment,
         host=run.server.host,
         ipa_version=run.server.ipa_version,
         services=tuple(run.services),
@@ -333,6 +343,8 @@ def _publish(run: _Run, report: Reporter) -> None:
         product_version=ipabackup.__version__,
         instances=run.server.summaries(),
         compression="zstd",
+        encryption="gpg" if run.options.keyring else "none",
+        recipients=(run.options.keyring.recipient,) if run.options.keyring else (),
     ).sealed(
         payload=run.sealed.path.name,
         size=run.sealed.size,

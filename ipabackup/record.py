@@ -45,9 +45,10 @@ class InstanceRecord:
 class ServerRecord:
     """What a backup knows of its server, apart from the header: the document ``record/server.json``.
 
-    `users` and `groups` own files of the backup; `units` were enabled; `paths` are the inventory's on that server,
-    `logs` and `exclusive` those among them that are logs, or IPA's alone; `booleans` are None where SELinux was off;
-    `online` is True for a copy of a running directory.
+    `type` and `time` (ISO 8601) repeat the header's, so that a header cannot be exchanged; `users` and `groups` own
+    files of the backup; `units` were enabled; `paths` are the inventory's on that server, `logs` and `exclusive` those
+    among them that are logs, or IPA's alone; `booleans` are None where SELinux was off; `online` is True for a copy of
+    a running directory.
     """
 
     host: str
@@ -57,6 +58,8 @@ class ServerRecord:
     ipa_version: str
     directory_version: str
     instances: tuple[InstanceRecord, ...]
+    type: str
+    time: str
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     units: tuple[str, ...] = ()

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipabackup.archive.extract import Destination, extract
-from ipabackup.archive.gpg import Keyring
+from ipabackup.archive.gpg import Keyring, check_decryption
 from ipabackup.archive.header import STOCK_FORMAT, Header
 from ipabackup.archive.layout import HEADER, record_name
-from ipabackup.archive.reader import PayloadReader, open_payload, read_header
+from ipabackup.archive.reader import PayloadReader, open_payload, payload_path, read_header
 from ipabackup.errors import DamagedBackup, Incomplete, Refused, UnsupportedFormat
+from ipabackup.host.processes import Processes
 from ipabackup.record import SERVER, ServerRecord
 
 
@@ -27,7 +28,7 @@ class OpenedBackup:
     reader: PayloadReader
 
 
-def open_backup(path: Path, keyring: Keyring | None = None) -> OpenedBackup:
+def open_backup(path: Path, keyring: Keyring, processes: Processes) -> OpenedBackup:
     """Open the backup in the folder `path` and read its whole payload once to check every digest in it.
 
     Raises NotABackup, DamagedBackup, UnsupportedFormat, KeyProblem and WrongKey.
@@ -38,15 +39,32 @@ def open_backup(path: Path, keyring: Keyring | None = None) -> OpenedBackup:
             f"{path} has format 1, which this version can extract but not restore.",
             remedy="Use --extract, or FreeIPA's own ipa-restore.",
         )
-    reader = open_payload(path, keyring)
-    reader.verify()
+    reader = _checked_reader(path, header, keyring, processes)
     content = reader.read([record_name(SERVER)]).get(record_name(SERVER))
     if content is None:
         raise DamagedBackup(f"{path} has no record of its server.")
-    return OpenedBackup(path, header, ServerRecord.parse(content), reader)
+    record = ServerRecord.parse(content)
+    for name, said, recorded in (
+        ("host", header.host, record.host),
+        ("type", header.type.value, record.type),
+        ("time", header.time.isoformat(), record.time),
+    ):
+        if said != recorded:
+            raise DamagedBackup(
+                f"The header of {path} says {name} {said}, its payload {recorded}: one belongs to another backup."
+            )
+    return OpenedBackup(path, header, record, reader)
 
 
-def extract_backup(path: Path, target: Path, keyring: Keyring | None = None) -> int:
+def _checked_reader(path: Path, header: Header, keyring: Keyring, processes: Processes) -> PayloadReader:
+    reader = open_payload(path, keyring)
+    if header.encrypted:
+        check_decryption(keyring, payload_path(path, header), processes)
+    reader.verify()
+    return reader
+
+
+def extract_backup(path: Path, target: Path, keyring: Keyring, processes: Processes) -> int:
     """Unpack the whole payload of the backup in `path`, with the header, into the new folder `target`.
 
     Files belong to the caller, with their modes kept from being readable by others.  Returns the number of members.
@@ -54,8 +72,7 @@ def extract_backup(path: Path, target: Path, keyring: Keyring | None = None) -> 
     not be written.
     """
     header = read_header(path)
-    reader = open_payload(path, keyring)
-    reader.verify()
+    reader = _checked_reader(path, header, keyring, processes)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Refused(f"{target} exists and is not an empty folder.", remedy="Name another folder.")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)

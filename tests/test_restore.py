@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ipabackup.archive.gpg import Keyring
 from ipabackup.backup import BackupOptions, plan_backup
 from ipabackup.errors import (
     DamagedBackup,
@@ -50,7 +51,9 @@ def planned(host: OwnHost, backup: Path, options: RestoreOptions | None = None) 
         server = host.server()
     except NotInstalled:
         server = None
-    return plan_restore(open_backup(backup), server, options or RestoreOptions(), host.machine)
+    return plan_restore(
+        open_backup(backup, Keyring(), host.processes), server, options or RestoreOptions(), host.machine
+    )
 
 
 def restored(host: OwnHost, backup: Path, options: RestoreOptions | None = None) -> list[str]:
@@ -112,11 +115,22 @@ def test_services_stop_before_files_change_and_sssd_starts_with_an_empty_cache(h
 
 @pytest.mark.row("R3")
 def test_another_hosts_backup_is_refused(host: OwnHost, backup: Path) -> None:
-    header = backup / "header"
-    header.write_text(header.read_text().replace("host = ipa1.", "host = ipa9."))
-    with pytest.raises(WrongHost, match=r"ipa9\.example\.test.*ipa1\.example\.test"):
+    conf = host.path("/etc/ipa/default.conf")
+    conf.write_text(conf.read_text().replace("host = ipa1.", "host = ipa9."))
+    with pytest.raises(WrongHost, match=r"ipa1\.example\.test.*ipa9\.example\.test"):
         planned(host, backup)
     assert host.services.deeds == []
+
+
+@pytest.mark.row("R13")
+@pytest.mark.parametrize(
+    ("old", "new"), [("host = ipa1.", "host = ipa9."), ("type = FULL", "type = DATA"), ("time = 2", "time = 1")]
+)
+def test_a_header_that_belongs_to_another_backup_is_refused(host: OwnHost, backup: Path, old: str, new: str) -> None:
+    header = backup / "header"
+    header.write_text(header.read_text().replace(old, new))
+    with pytest.raises(DamagedBackup, match="another backup"):
+        planned(host, backup)
 
 
 @pytest.mark.row("R12")
@@ -169,15 +183,15 @@ def test_a_missing_payload_an_unknown_format_and_another_folder_each_have_their_
 ) -> None:
     (backup / "ipa-full.tar").rename(backup / "elsewhere")
     with pytest.raises(DamagedBackup, match=r"ipa-full\.tar is missing"):
-        open_backup(backup)
+        open_backup(backup, Keyring(), host.processes)
     header = (backup / "header").read_text()
     (backup / "header").write_text(header.replace("version = 2", "version = 7"))
     with pytest.raises(UnsupportedFormat, match="7"):
-        open_backup(backup)
+        open_backup(backup, Keyring(), host.processes)
     with pytest.raises(NotABackup, match="no header"):
-        open_backup(host.root)
+        open_backup(host.root, Keyring(), host.processes)
     with pytest.raises(NotABackup, match="does not exist"):
-        open_backup(host.root / "nowhere")
+        open_backup(host.root / "nowhere", Keyring(), host.processes)
 
 
 @pytest.mark.row("R10")
@@ -235,14 +249,14 @@ def test_logs_come_back_unless_told_otherwise(host: OwnHost, backup: Path, logs:
 def test_extraction_unpacks_everything_and_restores_nothing(host: OwnHost, backup: Path, tmp_path: Path) -> None:
     before = host.files()
     target = tmp_path / "extracted"
-    extract_backup(backup, target)
+    extract_backup(backup, target, Keyring(), host.processes)
     assert (target / "data/EXAMPLE-TEST/ldif/userRoot.ldif").read_text().count("\ndn: ") == 4
     assert (target / f"files{host.root}/etc/krb5.keytab").read_bytes() == b"\x05\x02keys"
     assert (target / "header").exists()
     assert host.files() == before
     assert host.services.deeds == []
     with pytest.raises(Refused, match="not an empty folder"):
-        extract_backup(backup, target)
+        extract_backup(backup, target, Keyring(), host.processes)
 
 
 @pytest.mark.row("R7")

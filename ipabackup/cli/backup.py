@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from ipabackup.archive.gpg import Keyring, check_encryption, keyring
 from ipabackup.backup import BackupOptions, plan_backup
 from ipabackup.cli.display import Display
 from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
@@ -27,6 +29,12 @@ def make_parser() -> Parser:
     parser.add_argument("--data", action="store_true", help="only the directory's data; stops the directory alone")
     parser.add_argument("--online", action="store_true", help="with --data: stop nothing at all")
     parser.add_argument("--logs", action="store_true", help="include log files")
+    parser.add_argument("--gpg", action="store_true", help="encrypt the payload (default key: root's own)")
+    parser.add_argument(
+        "--gpg-keyring",
+        metavar="NAME",
+        help="encrypt for this key: a key or user id, a GnuPG home directory, or a prefix with .pub and .sec beside it",
+    )
     add_shared(parser, LOG_FILE)
     return parser
 
@@ -40,12 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _backup(arguments: Namespace, display: Display) -> int:
     given = password(arguments)
     machine = Machine.system()
-    with exclusive("ipa-backup"):
+    with exclusive("ipa-backup"), _key(arguments, machine) as ring:
         server = Server.discover(machine)
         if given is not None and server.running:
             for instance in server.instances:
                 machine.directory.check_password(instance.ldapi_uri, given)
-        options = BackupOptions(data=arguments.data, online=arguments.online, logs=arguments.logs)
+        options = BackupOptions(data=arguments.data, online=arguments.online, logs=arguments.logs, keyring=ring)
         plan = plan_backup(server, options, machine)
         if arguments.dry_run:
             show_plan(plan.plan, arguments.json)
@@ -55,6 +63,16 @@ def _backup(arguments: Namespace, display: Display) -> int:
     display.say(f"Backed up to {plan.path}")
     display.say("The ipa-backup command was successful")
     return 0
+
+
+@contextmanager
+def _key(arguments: Namespace, machine: Machine) -> Iterator[Keyring | None]:
+    """The key to encrypt for, proven to work, or None; raises KeyProblem."""
+    if not arguments.gpg and arguments.gpg_keyring is None:
+        yield None
+        return
+    with keyring(arguments.gpg_keyring, machine.processes) as ring:
+        yield check_encryption(ring, machine.processes)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from ipabackup.archive.gpg import Keyring, keyring
 from ipabackup.cli.display import Display
 from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
 from ipabackup.errors import Declined, NotInstalled, UsageError
@@ -45,6 +46,11 @@ def make_parser() -> Parser:
     parser.add_argument("--backend", metavar="NAME", help="restore only this backend (default: all)")
     parser.add_argument("--no-logs", action="store_true", help="do not restore log files")
     parser.add_argument("-U", "--unattended", action="store_true", help="never ask")
+    parser.add_argument(
+        "--gpg-keyring",
+        metavar="NAME",
+        help="where the secret key is: a key or user id, a GnuPG home directory, or a prefix with .pub and .sec files",
+    )
     add_shared(parser, LOG_FILE)
     return parser
 
@@ -64,39 +70,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _restore(arguments: Namespace, display: Display) -> int:
     given = password(arguments)
     path = find_backup(arguments.backup)
-    if arguments.extract is not None:
-        if arguments.dry_run:
-            raise UsageError("--extract and --dry-run exclude each other.")
-        # '--extract' without a folder is Path(), which is this very folder: the backup's name goes below it.
-        target = arguments.extract if arguments.extract != Path() else Path.cwd() / path.name
-        count = extract_backup(path, target)
-        display.data("extracted", path=str(target), members=count)
-        display.say(f"Extracted {count} members to {target}")
-        return 0
     machine = Machine.system()
-    with exclusive("ipa-restore"):
-        display.say(f"Checking {path}")
-        opened = open_backup(path)
-        try:
-            server: Server | None = Server.discover(machine)
-        except NotInstalled:
-            server = None
-        options = RestoreOptions(
-            data=arguments.data,
-            online=arguments.online,
-            instance=arguments.instance,
-            backend=arguments.backend,
-            logs=not arguments.no_logs,
-            password=given,
-        )
-        plan = plan_restore(opened, server, options, machine)
-        if arguments.dry_run:
-            show_plan(plan.plan, arguments.json)
-            return 0
-        _confirm(plan, arguments, display)
-        run_plan(plan.plan, display.listeners())
+    with keyring(arguments.gpg_keyring, machine.processes) as ring:
+        if arguments.extract is not None:
+            return _extract(arguments, path, ring, machine, display)
+        with exclusive("ipa-restore"):
+            display.say(f"Checking {path}")
+            opened = open_backup(path, ring, machine.processes)
+            options = RestoreOptions(
+                data=arguments.data,
+                online=arguments.online,
+                instance=arguments.instance,
+                backend=arguments.backend,
+                logs=not arguments.no_logs,
+                password=given,
+            )
+            plan = plan_restore(opened, _present_server(machine), options, machine)
+            if arguments.dry_run:
+                show_plan(plan.plan, arguments.json)
+                return 0
+            _confirm(plan, arguments, display)
+            run_plan(plan.plan, display.listeners())
     display.say("The ipa-restore command was successful")
     return 0
+
+
+def _extract(arguments: Namespace, path: Path, ring: Keyring, machine: Machine, display: Display) -> int:
+    if arguments.dry_run:
+        raise UsageError("--extract and --dry-run exclude each other.")
+    # '--extract' without a folder is Path(), which is this very folder: the backup's name goes below it.
+    target = arguments.extract if arguments.extract != Path() else Path.cwd() / path.name
+    count = extract_backup(path, target, ring, machine.processes)
+    display.data("extracted", path=str(target), members=count)
+    display.say(f"Extracted {count} members to {target}")
+    return 0
+
+
+def _present_server(machine: Machine) -> Server | None:
+    try:
+        return Server.discover(machine)
+    except NotInstalled:
+        return None
 
 
 def find_backup(name: str) -> Path:
