@@ -43,15 +43,16 @@ def group_find(caller: Caller, arguments: list[Any], options: Options) -> Result
 @command("group_add")
 def group_add(caller: Caller, arguments: list[Any], options: Options) -> Result:
     name = argument(arguments, 0, "group-name")
+    classes = ["top", "groupOfNames", "nestedGroup", "ipaUserGroup", "ipaObject"]
     entry: dict[str, Values] = {
-        "objectClass": ["top", "groupOfNames", "nestedGroup", "ipaUserGroup", "ipaObject"],
+        "objectClass": classes,
         "cn": name,
         "ipaUniqueID": str(uuid.uuid1()),
     }
     if options.get("description"):
         entry["description"] = str(options["description"])
     if not options.get("nonposix"):
-        entry["objectClass"] = [*entry["objectClass"], "posixGroup"]  # type: ignore[misc]
+        classes.append("posixGroup")
         entry["gidNumber"] = str(options.get("gidnumber") or NEXT_NUMBER)
     add(caller, GROUP, name, entry)
     shown = fetch(caller, GROUP, name, wanted(GROUP, options))

@@ -53,12 +53,12 @@ def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) 
         raise ClientError(f"cannot connect to '{url}': {response.status} {response.reason}")
     try:
         answer = json.loads(content)
-        error = answer["error"]
+        refused = answer["error"]
         result = answer["result"]
     except (ValueError, KeyError, TypeError) as unreadable:
         raise ClientError(f"cannot connect to '{url}': not an answer of the API") from unreadable
-    if error:
-        raise ClientError(str(error["message"]), 2 if error["code"] == NOT_FOUND else 1)
+    if refused:
+        raise ClientError(str(refused["message"]), 2 if refused["code"] == NOT_FOUND else 1)
     return dict(result)
 
 

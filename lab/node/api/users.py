@@ -37,7 +37,7 @@ USER = Kind(
     "uid",
     "cn=users,cn=accounts",
     "(objectClass=posixAccount)",
-    [
+    (
         "uid",
         "givenName",
         "sn",
@@ -55,7 +55,7 @@ USER = Kind(
         "ipaSshPubKey",
         "memberOf",
         "nsAccountLock",
-    ],  # type: ignore[arg-type]
+    ),
     ("uid", "givenName", "sn", "telephoneNumber", "ou", "title"),
 )
 CLASSES = [

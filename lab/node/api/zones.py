@@ -24,7 +24,7 @@ ZONE = Kind(
     "idnsName",
     "cn=dns",
     "(objectClass=idnsZone)",
-    [
+    (
         "idnsName",
         "idnsZoneActive",
         "idnsSOAmName",
@@ -39,7 +39,7 @@ ZONE = Kind(
         "idnsAllowQuery",
         "idnsAllowTransfer",
         "nSRecord",
-    ],  # type: ignore[arg-type]
+    ),
     ("idnsName",),
 )
 APEX = "@"

@@ -110,10 +110,8 @@ def enable_directory_tls(install: Install) -> None:
 def _request_directory_certificate(facts: RealmFacts) -> None:
     database = str(facts.instance_config)
     pins = str(facts.instance_config / "pwdfile.txt")
-    run(
-        ["certutil", "-A", "-d", database, "-f", pins, "-n", f"{facts.realm} IPA CA"]
-        + ["-t", "CT,C,C", "-a", "-i", str(CA_CERTIFICATE)]
-    )
+    trust = ["-n", f"{facts.realm} IPA CA", "-t", "CT,C,C", "-a", "-i", str(CA_CERTIFICATE)]
+    run(["certutil", "-A", "-d", database, "-f", pins, *trust])
     request_certificate(facts, "ldap", ["-d", database, "-n", NICKNAME, "-p", pins])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lab.node import services
@@ -97,9 +97,9 @@ class Dns:
         services.daemon_reload()
 
 
-def _with(facts: RealmFacts, deed: object) -> None:
+def _with(facts: RealmFacts, deed: Callable[[Directory, RealmFacts], None]) -> None:
     with directory(facts.ldapi_uri) as server:
-        deed(server, facts)  # type: ignore[operator]
+        deed(server, facts)
 
 
 def _grant(server: Directory, facts: RealmFacts) -> None:
