@@ -12,6 +12,7 @@ import subprocess
 
 from lab.node.api.errors import Invalid, NetworkTrouble
 from lab.node.facts import RealmFacts
+from lab.node.kadmin import quoted
 
 KEYTAB = "/var/lib/ipa/gssproxy/http.keytab"
 LIMIT = 20
@@ -36,9 +37,8 @@ def set_keys(facts: RealmFacts, principal: str, password: str) -> None:
 
     Raises NetworkTrouble when kadmind does not answer or refuses.
     """
-    quoted = password.replace('"', '""')
     # On standard input: arguments are visible to everybody on the host.
-    _kadmin(facts, f'change_password -pw "{quoted}" {principal}\n', "changed", password)
+    _kadmin(facts, f"change_password -pw {quoted(password)} {quoted(principal)}\n", "changed", password)
 
 
 def _kadmin(facts: RealmFacts, command: str, expected: str, secret: str) -> None:

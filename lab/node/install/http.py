@@ -56,8 +56,8 @@ WSGIDaemonProcess ipa processes=2 threads=1 maximum-requests=500 user=${account}
 WSGIImportScript /usr/lib/ipalab/lab/node/api/ipa.wsgi process-group=ipa application-group=%{GLOBAL}
 WSGIScriptAlias /ipa/json /usr/lib/ipalab/lab/node/api/ipa.wsgi
 WSGIScriptAlias /ipa/session/json /usr/lib/ipalab/lab/node/api/ipa.wsgi
-Alias /ipa/config "/usr/share/ipa/html"
 Alias /ipa/config/ca.crt "/etc/ipa/ca.crt"
+Alias /ipa/config "/usr/share/ipa/html"
 ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
 
 <Location "/ipa">
@@ -97,9 +97,6 @@ ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
 <Directory "/usr/share/ipa/html">
   Require all granted
 </Directory>
-<Files "/etc/ipa/ca.crt">
-  Require all granted
-</Files>
 <Directory "/etc/ipa">
   <Files "ca.crt">
     Require all granted
@@ -109,11 +106,16 @@ ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
 REWRITE_TEXT = """\
 # Everything but the CA's certificate and its revocation list goes over TLS.
 ServerName ${hostname}
-RewriteEngine on
-RewriteOptions InheritDown
-RewriteCond %{SERVER_PORT} !^443$$
-RewriteCond %{REQUEST_URI} !^/ipa/(config/ca\\.crt|crl/)
-RewriteRule ^/ipa(/.*)?$$ https://${hostname}/ipa$$1 [L,R=301,NC]
+# A virtual host of its own: rules outside of one are not applied within.
+<VirtualHost *:80>
+  ServerName ${hostname}
+  DocumentRoot /var/www/html
+  ErrorLog $${APACHE_LOG_DIR}/error.log
+  CustomLog $${APACHE_LOG_DIR}/access.log combined
+  RewriteEngine on
+  RewriteCond %{REQUEST_URI} !^/ipa/(config/ca\\.crt|crl/)
+  RewriteRule ^/ipa(/.*)?$$ https://${hostname}/ipa$$1 [L,R=301,NC]
+</VirtualHost>
 """
 SITE_TEXT = """\
 <VirtualHost _default_:443>
