@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import dns.zone
 
 from lab.node.dns import records
 from lab.node.dns.address import outdated, refresh
+from lab.node.dns.zonefiles import ZoneFiles
 from lab.node.facts import RealmFacts
 from lab.node.ldapi import Entry, encoded
 
@@ -110,6 +112,9 @@ class TreeOfEntries:
     def replace(self, dn: str, attributes: Mapping[str, Any]) -> None:
         self.entries[dn.lower()].update({name: encoded(values) for name, values in attributes.items()})
 
+    def search(self, base: str) -> list[Entry]:
+        return [(dn, attributes) for dn, attributes in self.entries.items() if dn.endswith(base.lower())]
+
     def delete(self, dn: str) -> bool:
         return self.entries.pop(dn.lower(), None) is not None
 
@@ -124,7 +129,7 @@ def with_pointer() -> list[Entry]:
     return [
         *realm_entries(),
         entry(f"idnsName={zone},{BASE}", records.zone_attributes(zone, FACTS)),
-        entry(pointer("192.0.2.1"), {"objectClass": "idnsRecord", "pTRRecord": "ipa1.example.test."}),
+        entry(pointer("192.0.2.1"), {"objectClass": "idnsRecord", "idnsName": "1", "pTRRecord": "ipa1.example.test."}),
     ]
 
 
@@ -152,3 +157,49 @@ def test_a_host_without_records_is_given_none() -> None:
 @given(st.lists(st.ip_addresses(v=4).map(str)), st.lists(st.ip_addresses(v=4).map(str)))
 def test_records_are_outdated_only_when_none_of_them_is_present(recorded: list[str], present: list[str]) -> None:
     assert outdated(recorded, present) == (bool(recorded) and not set(recorded) & set(present))
+
+
+def serial_in(file: Path) -> int:
+    return int(file.read_text().split(" SOA ")[1].split()[2])
+
+
+def test_a_changed_record_renumbers_and_reloads_its_zone_and_no_other(tmp_path: Path) -> None:
+    told: list[tuple[str, ...]] = []
+    tree = TreeOfEntries(with_pointer())
+    files = ZoneFiles(tmp_path, lambda *words: told.append(words))
+    files.bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    assert told == [("reconfig",)]
+    assert 'zone "example.test."' in (tmp_path / "zones.conf").read_text()
+    before = serial_in(tmp_path / "example.test.db")
+
+    tree.entries[f"idnsname=ipa1,{ZONE}".lower()]["aRecord"] = [b"198.51.100.9"]
+    files.bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    assert told == [("reconfig",), ("reload", "example.test.")]
+    assert "ipa1 IN A 198.51.100.9" in (tmp_path / "example.test.db").read_text()
+    assert serial_in(tmp_path / "example.test.db") > before
+    assert tree.entries[ZONE.lower()]["idnsSOAserial"] == [str(serial_in(tmp_path / "example.test.db")).encode()]
+
+    files.bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    assert len(told) == 2
+
+
+def test_a_restart_with_nothing_changed_keeps_the_serial_numbers(tmp_path: Path) -> None:
+    tree = TreeOfEntries(realm_entries())
+    ZoneFiles(tmp_path, lambda *_: None).bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    before = serial_in(tmp_path / "example.test.db")
+    ZoneFiles(tmp_path, lambda *_: None).bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    assert serial_in(tmp_path / "example.test.db") == before
+
+
+def test_a_deleted_zone_is_no_longer_served(tmp_path: Path) -> None:
+    told: list[tuple[str, ...]] = []
+    tree = TreeOfEntries(with_pointer())
+    files = ZoneFiles(tmp_path, lambda *words: told.append(words))
+    files.bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    for dn in [dn for dn in tree.entries if "in-addr.arpa" in dn]:
+        tree.delete(dn)
+    files.bring_up_to(tree, BASE)  # type: ignore[arg-type]
+    assert files.names == ["example.test."]
+    assert "in-addr" not in (tmp_path / "zones.conf").read_text()
+    assert not list(tmp_path.glob("*in-addr*"))
+    assert told == [("reconfig",), ("reconfig",)]

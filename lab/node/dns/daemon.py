@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ldap
@@ -31,7 +31,20 @@ START_LIMIT = 40.0
 OPERATION_LIMIT = 15
 # Between two attempts to reach a directory that is being restarted.
 RETRY_SECONDS = 0.25
-TROUBLE = (ldap.SERVER_DOWN, ldap.UNAVAILABLE, ldap.BUSY, ldap.LOCAL_ERROR, ldap.TIMEOUT, ldap.INVALID_CREDENTIALS)
+# An import replaces the whole database without telling anybody who searches persistently.
+READ_ANYWAY_SECONDS = 5
+# What passes: a directory that stops, starts, or is being filled by an import, and a KDC that is not there yet.
+TROUBLE = (
+    ldap.SERVER_DOWN,
+    ldap.UNAVAILABLE,
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.NO_SUCH_OBJECT,
+    ldap.LOCAL_ERROR,
+    ldap.TIMEOUT,
+    ldap.INVALID_CREDENTIALS,
+)
 
 
 def connect(facts: RealmFacts) -> Any:
@@ -66,7 +79,7 @@ def connected(facts: RealmFacts, limit: float) -> Iterator[Any]:
         made[0].unbind_s()
 
 
-def follow(connection: Any, facts: RealmFacts, files: ZoneFiles, *, first: bool) -> None:
+def follow(connection: Any, facts: RealmFacts, files: ZoneFiles) -> None:
     """Bring the files to what the directory says, and again at every change. Ends only by an LDAP error."""
     directory = Directory(connection)
     base = f"cn=dns,{facts.basedn}"
@@ -78,15 +91,14 @@ def follow(connection: Any, facts: RealmFacts, files: ZoneFiles, *, first: bool)
         ["idnsName"],
         serverctrls=[PersistentSearchControl(changesOnly=True)],
     )
-    if first:
-        for change in refresh(directory, facts, present_addresses()):
-            log.info("address changed: %s", change)
+    for change in refresh(directory, facts, present_addresses()):
+        log.info("address changed: %s", change)
     files.bring_up_to(directory, base)
-    if first:
-        ready(f"{len(files.names)} zones")
+    ready(f"{len(files.names)} zones")
     while True:
-        connection.result3(changes, 0, -1)
-        _drain(connection, changes)
+        with suppress(ldap.TIMEOUT):
+            connection.result3(changes, 0, READ_ANYWAY_SECONDS)
+            _drain(connection, changes)
         files.bring_up_to(directory, base)
 
 
@@ -109,13 +121,11 @@ def main() -> int:
     try:
         facts = read_facts()
         files = ZoneFiles()
-        first = True
         while True:
             try:
-                with connected(facts, START_LIMIT if first else float("inf")) as connection:
-                    follow(connection, facts, files, first=first)
+                with connected(facts, float("inf") if files.names else START_LIMIT) as connection:
+                    follow(connection, facts, files)
             except TROUBLE as error:
-                first = first and not files.names
                 log.warning("the directory went away (%s); waiting for it", error)
                 time.sleep(RETRY_SECONDS)
     except (WaitedTooLong, NotConfigured, OSError, subprocess.SubprocessError, ldap.LDAPError) as error:

@@ -19,6 +19,6 @@ def principal(facts: RealmFacts) -> str:
     return f"DNS/{facts.host}@{facts.realm}"
 
 
-def zone_file(zone: str) -> Path:
+def zone_file(zone: str, folder: Path = ZONES) -> Path:
     """The file of a zone; slashes of classless reverse zones do not make folders."""
-    return ZONES / (zone.rstrip(".").replace("/", "%") + ".db")
+    return folder / (zone.rstrip(".").replace("/", "%") + ".db")

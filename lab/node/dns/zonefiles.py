@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.node.dns.layout import ZONE_LIST, ZONES, zone_file
@@ -17,9 +18,12 @@ RNDC_LIMIT = 10
 class ZoneFiles:
     """What is on disk now. Nothing is rewritten unless its content changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path = ZONES, tell: Callable[..., None] | None = None) -> None:
+        """`tell` gets the words of an rndc command; without it rndc is run."""
         self._present: dict[str, Zone] = {}
-        ZONES.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._folder = folder
+        self._tell = tell or _rndc
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
 
     @property
     def names(self) -> list[str]:
@@ -30,14 +34,14 @@ class ZoneFiles:
         wanted = {zone.name: zone for zone in zones_of(directory.search(base)) if zone.active}
         renewed = [zone for zone in wanted.values() if self._differs(zone)]
         serials = {zone.name: self._write(zone) for zone in renewed}
-        if set(wanted) != set(self._present) or not ZONE_LIST.exists():
+        if set(wanted) != set(self._present) or not (self._folder / ZONE_LIST.name).exists():
             self._list(sorted(wanted))
             for name in set(self._present) - set(wanted):
-                zone_file(name).unlink(missing_ok=True)
-            _rndc("reconfig")
+                zone_file(name, self._folder).unlink(missing_ok=True)
+            self._tell("reconfig")
         for zone in renewed:
             if zone.name in self._present:
-                _rndc("reload", zone.name)
+                self._tell("reload", zone.name)
             log.info("zone %s: serial %d, %d records", zone.name, serials[zone.name], len(zone.lines))
         self._present = wanted
         for zone in renewed:
@@ -50,17 +54,16 @@ class ZoneFiles:
 
     def _write(self, zone: Zone) -> int:
         """Write a zone's file; its serial, which grows unless the file said the same before."""
-        path = zone_file(zone.name)
+        path = zone_file(zone.name, self._folder)
         if path.exists() and path.read_text(encoding="utf-8") == zone.text(zone.serial):
             return zone.serial
         serial = next_serial(zone.serial)
         _replace(path, zone.text(serial))
         return serial
 
-    @staticmethod
-    def _list(names: list[str]) -> None:
-        lines = [f'zone "{name}" {{ type primary; file "{zone_file(name)}"; }};' for name in names]
-        _replace(ZONE_LIST, "\n".join(lines) + "\n")
+    def _list(self, names: list[str]) -> None:
+        lines = [f'zone "{name}" {{ type primary; file "{zone_file(name, self._folder)}"; }};' for name in names]
+        _replace(self._folder / ZONE_LIST.name, "\n".join(lines) + "\n")
 
 
 def _replace(path: Path, content: str) -> None:
