@@ -16,7 +16,6 @@ from lab.node.install.checks import Refused
 from lab.node.install.dns import RESOLV_CONF, Dns
 from lab.node.install.log import log_to
 from lab.node.ldapi import directory
-from lab.node.sysrestore import Sysrestore
 from lab.node.version import BANNER
 
 LOG = Path("/var/log/ipaserver-dns-install.log")
@@ -83,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(f"\nThe log file for this installation can be found in {given.log_file}")
     try:
-        Dns().configure(Install(facts, options, Sysrestore()))
+        Dns().configure(Install(facts, options))
     except Exception as error:
         log.exception("the installation failed")
         print(error, file=sys.stderr)
