@@ -24,6 +24,7 @@ from ipabackup.directory.ldif_scan import records
 from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.directory.tools import export_config
 from ipabackup.errors import Refused, UsageError
+from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
 from ipabackup.record import ENTRIES, SERVER, ServerRecord
@@ -135,7 +136,12 @@ def _full_steps(run: _Run) -> Iterator[Step]:
     yield Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report))
     yield Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report))
     if run.server.running:
-        yield Step("start-ipa", "Starting IPA again", lambda _: services.ipa_start())
+
+        def start(report: Reporter) -> None:
+            services.ipa_start()
+            sssd.go_online(run.machine.processes)
+
+        yield Step("start-ipa", "Starting IPA again", start)
 
 
 def _data_steps(run: _Run) -> Iterator[Step]:
@@ -162,6 +168,7 @@ def _data_steps(run: _Run) -> Iterator[Step]:
         def start(report: Reporter) -> None:
             for unit in units:
                 services.start(unit)
+            sssd.go_online(run.machine.processes)
 
         yield Step("stop-directory", "Stopping the directory server", stop, closed_by="start-directory")
     yield Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report))

@@ -54,6 +54,14 @@ def test_ipa_stops_only_while_files_and_databases_are_copied(host: OwnHost) -> N
 
 
 @pytest.mark.row("B1")
+def test_sssd_is_told_that_the_directory_is_back(host: OwnHost) -> None:
+    answer = host.processes._handler
+    host.processes._handler = lambda argv: "4711\n" if argv[:2] == ("systemctl", "show") else answer(argv)
+    taken(host)
+    assert ("kill", "-USR2", "4711") in host.processes.ran
+
+
+@pytest.mark.row("B1")
 def test_a_stopped_server_is_not_started(host: OwnHost) -> None:
     host.services.running = False
     taken(host)

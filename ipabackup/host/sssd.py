@@ -1,9 +1,12 @@
-"""SSSD's cache, which knows users and groups as they were before a restore."""
+"""SSSD on a server: its cache knows users as they were before a restore, and it goes offline when the directory stops."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ipabackup.host.processes import Processes
+
+UNIT = "sssd.service"
 STATE = Path("/var/lib/sss")
 
 
@@ -21,3 +24,14 @@ def forget(state: Path) -> list[Path]:
     for path in cached:
         path.unlink()
     return cached
+
+
+def go_online(processes: Processes) -> None:
+    """Have SSSD try the directory again at once (SIGUSR2, sssd(8)).
+
+    While the directory was down it may have gone offline, and would stay so for a minute: new users would be unknown.
+    """
+    shown = processes.run(["systemctl", "show", "--property=MainPID", "--value", UNIT], check=False)
+    pid = shown.stdout.strip()
+    if pid.isdigit() and int(pid) > 0:
+        processes.run(["kill", "-USR2", pid], check=False)

@@ -92,9 +92,9 @@ def check_counts(
 def restart_sssd(machine: Machine) -> None:
     """Restart SSSD with an empty cache, so that it forgets users and numbers as they were before."""
     services = machine.services
-    if not services.exists("sssd.service"):
+    if not services.exists(sssd.UNIT):
         return
-    if services.is_active("sssd.service"):
-        services.stop("sssd.service")
+    if services.is_active(sssd.UNIT):
+        services.stop(sssd.UNIT)
     sssd.forget(machine.places.sssd)
-    services.start("sssd.service")
+    services.start(sssd.UNIT)

@@ -19,7 +19,7 @@ from ipabackup.directory.instances import discover_instances
 from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.directory.tools import NS_SLAPD
 from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHost
-from ipabackup.host import certmonger
+from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import ByName
 from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
@@ -138,7 +138,7 @@ def _stop(run: _Run, report: Reporter) -> None:
     present = [instance.name for instance in run.server.instances] if run.server else []
     for name in (*present, *(instance.name for instance in run.backup.record.instances)):
         units[f"dirsrv@{name}.service"] = None
-    for unit in (*units, "certmonger.service", "sssd.service"):
+    for unit in (*units, "certmonger.service", sssd.UNIT):
         if services.is_active(unit):
             report.note(f"Stopping {unit}")
             services.stop(unit)

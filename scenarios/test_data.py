@@ -1,0 +1,121 @@
+"""The directory's data alone: backed up, restored, offline and online."""
+
+import pytest
+
+from lab.host import Host
+from scenarios.checks import Outline
+from scenarios.deeds import back_up, restore, services
+from scenarios.probe import clients
+
+
+def _add_user(host: Host, name: str) -> None:
+    host.run(["ipa", "user-add", name, "--first", "Test", "--last", "User"])
+    host.run(["ipa", "user-show", name])
+    host.run(["id", name])
+
+
+def _assert_gone(host: Host, name: str) -> None:
+    shown = host.run(["ipa", "user-show", name], check=False)
+    assert shown.status == 2, shown.describe()
+    assert f"{name}: user not found" in shown.stderr
+    found = host.run(["id", name], check=False)
+    assert "no such user" in found.stderr, found.describe()
+
+
+def _directory_process(host: Host) -> str:
+    return host.run(["systemctl", "show", "--property=MainPID,NRestarts", f"dirsrv@{host.instance}.service"]).stdout
+
+
+@pytest.mark.row("T5", "B2", "R2")
+def test_a_user_added_after_a_data_backup_is_gone_after_its_restore(master: Host) -> None:
+    outline = Outline.note(master)
+    backup = back_up(master, "--data")
+    assert "/ipa-data-" in backup
+    _add_user(master, "testuser")
+    restore(master, backup)
+    _assert_gone(master, "testuser")
+    outline.assert_unchanged()
+
+
+@pytest.mark.row("T6", "B2", "R2")
+def test_data_goes_back_while_the_directory_server_runs(master: Host) -> None:
+    outline = Outline.note(master)
+    process = _directory_process(master)
+    with clients(master) as seen:
+        backup = back_up(master, "--data", "--online")
+    for name in ("ldap", "kdc"):
+        assert seen.services[name].answers > 5
+        assert seen.services[name].failures == [], "an online backup is noticed by nobody"
+
+    _add_user(master, "testuser")
+    with clients(master) as seen:
+        restore(master, backup, "--online")
+    print(f"while restoring online the directory did not answer for {seen.services['ldap'].longest_gap:.2f} s")
+    assert seen.services["ldap"].longest_gap < 5
+
+    _assert_gone(master, "testuser")
+    assert _directory_process(master) == process, "the directory server was never stopped"
+    outline.assert_unchanged()
+
+
+@pytest.mark.row("R2", "R4")
+def test_the_data_of_a_full_backup_can_be_restored_alone_and_by_backend(master: Host) -> None:
+    outline = Outline.note(master)
+    backup = back_up(master)
+    _add_user(master, "testuser")
+    marker = "/etc/ipa/made-after-the-backup"
+    master.write_file(marker, "files stay as they are")
+
+    unknown = master.run(["ipa-restore", "-U", "--data", "--backend", "nosuch", backup], check=False)
+    assert unknown.status == 2, unknown.describe()
+    assert "userRoot" in unknown.stderr
+    unknown = master.run(["ipa-restore", "-U", "--data", "--instance", "NOSUCH", backup], check=False)
+    assert unknown.status == 2, unknown.describe()
+    assert master.instance in unknown.stderr
+
+    restore(master, backup, "--data", "--backend", "userRoot", "--instance", master.instance)
+    _assert_gone(master, "testuser")
+    assert master.testinfra.file(marker).exists
+    outline.assert_unchanged()
+
+
+@pytest.mark.row("B1", "B2")
+def test_an_offline_data_backup_stops_the_directory_alone_and_starts_it_again(master: Host) -> None:
+    before = services(master)
+    certmonger = master.run(["systemctl", "show", "--property=MainPID", "apache2.service", "httpd.service"]).stdout
+    failed = master.run(["ipa-backup", "--data"], env={"IPABACKUP_FAIL_STEP": "copy-data"}, check=False)
+    assert failed.status == 1, failed.describe()
+    assert services(master) == before
+    back_up(master, "--data")
+    assert services(master) == before
+    after = master.run(["systemctl", "show", "--property=MainPID", "apache2.service", "httpd.service"]).stdout
+    assert after == certmonger
+
+
+@pytest.mark.row("R14")
+def test_a_restore_that_fails_leaves_the_directory_as_it_was(master: Host) -> None:
+    backup = back_up(master, "--data")
+    _add_user(master, "testuser")
+    outline = Outline.note(master)
+    failed = master.run(["ipa-restore", "-U", backup], env={"IPABACKUP_FAIL_STEP": "restore-data"}, check=False)
+    assert failed.status == 1, failed.describe()
+    outline.assert_unchanged()
+    master.run(["ipa", "user-show", "testuser"])
+
+
+@pytest.mark.row("B2", "R2")
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["ipa-backup", "--online"],
+        ["ipa-backup", "--data", "--logs"],
+        ["ipa-restore", "-U", "--online", "{full}"],
+        ["ipa-restore", "-U", "--backend", "userRoot", "{full}"],
+    ],
+)
+def test_options_that_exclude_each_other_are_usage_errors(master: Host, argv: list[str]) -> None:
+    full = back_up(master) if "{full}" in argv else ""
+    before = services(master)
+    result = master.run([word.format(full=full) for word in argv], check=False)
+    assert result.status == 2, result.describe()
+    assert services(master) == before
