@@ -1,4 +1,4 @@
-"""SSSD on a server: its cache knows users as they were before a restore, and it goes offline when the directory stops."""
+"""SSSD on a server: it caches users as they were before a restore, and goes offline when the directory stops."""
 
 from __future__ import annotations
 

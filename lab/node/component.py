@@ -6,11 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lab.node.facts import InstallOptions, RealmFacts
 from lab.node.files import write_file
 from lab.node.sysrestore import Sysrestore
+
+if TYPE_CHECKING:
+    from lab.node.install.server_certificates import GivenCertificates
 
 log = logging.getLogger(__name__)
 Step = tuple[str, Callable[[], object]]
@@ -18,12 +21,16 @@ Step = tuple[str, Callable[[], object]]
 
 @dataclass
 class Install:
-    """One run of the installer (or of its undoing) on this host."""
+    """One run of the installer (or of its undoing) on this host.
+
+    `certificates` were brought along by the administrator of a server without an authority of its own.
+    """
 
     facts: RealmFacts
     options: InstallOptions
     sysrestore: Sysrestore = field(default_factory=Sysrestore)
     out: Callable[[str], None] = print
+    certificates: GivenCertificates | None = None
 
     @property
     def dm_password(self) -> str:

@@ -88,6 +88,14 @@ class InstallOptions:
     zonemgr: str = ""
     no_host_dns: bool = False
     ca_less: bool = False
+    dirsrv_cert_files: tuple[str, ...] = ()
+    dirsrv_pin: str | None = field(default=None, repr=False)
+    dirsrv_cert_name: str = ""
+    http_cert_files: tuple[str, ...] = ()
+    http_pin: str | None = field(default=None, repr=False)
+    http_cert_name: str = ""
+    ca_cert_files: tuple[str, ...] = ()
+    dirsrv_config_file: str = ""
     subject_base: str = ""
     no_ntp: bool = False
     unattended: bool = False

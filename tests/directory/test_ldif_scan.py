@@ -26,7 +26,7 @@ def ldif(dns: list[str]) -> bytes:
 
 @pytest.mark.row("R14")
 @given(st.lists(names), st.lists(names), st.integers(1, 40))
-def test_entries_and_tombstones_are_counted_however_the_text_is_cut(live: list[str], dead: list[str], size: int) -> None:
+def test_entries_are_counted_however_the_text_is_cut(live: list[str], dead: list[str], size: int) -> None:
     live = [f"cn={name}" for name in live]
     text = ldif([*live, *(f"nsuniqueid=1-2-3-4,cn={name}" for name in dead)])
     summary = count_entries(text[at : at + size] for at in range(0, len(text), size))

@@ -17,10 +17,20 @@ from lab.node.ca.authority import BadRequest, common_name, der, dns_names, read_
 from lab.node.ca.client import AuthorityClient, AuthorityRefused, AuthorityUnreachable
 from lab.node.ca.profiles import DEFAULT_PROFILE
 
+CERTIFICATE = "userCertificate;binary"
 TIME = "%a %b %d %H:%M:%S %Y UTC"
 
 
+def _has_authority(caller: Caller) -> bool:
+    """Whether any master of the realm runs the authority."""
+    masters = f"cn=masters,cn=ipa,cn=etc,{caller.facts.basedn}"
+    return bool(caller.directory.search(masters, "(&(cn=CA)(ipaConfigString=enabledService))", ["1.1"]))
+
+
 def _authority(caller: Caller) -> AuthorityClient:
+    """Raises NotFound in a realm without one, as FreeIPA does."""
+    if not _has_authority(caller):
+        raise NotFound("CA is not configured")
     return AuthorityClient(caller.facts.host)
 
 
@@ -36,24 +46,40 @@ def _asked(deed: Any, *arguments: Any, **options: Any) -> Any:
         raise CertificateTrouble(str(error)) from error
 
 
-def shown(record: dict[str, Any], *, whole: bool) -> Attributes:
-    """A record as it goes over the wire; `whole` with the certificate itself."""
-    certificate = x509.load_pem_x509_certificate(record["pem"].encode())
-    serial = int(record["id"])
+def plainly(certificate: x509.Certificate) -> Attributes:
+    """What a certificate says of itself."""
+    serial = certificate.serial_number
     found: Attributes = {
-        "cacn": "ipa",
-        "subject": record["subject"],
-        "issuer": record["issuer"],
+        "subject": certificate.subject.rfc4514_string(),
+        "issuer": certificate.issuer.rfc4514_string(),
         "valid_not_before": certificate.not_valid_before_utc.strftime(TIME),
         "valid_not_after": certificate.not_valid_after_utc.strftime(TIME),
         "serial_number": str(serial),
         "serial_number_hex": f"0x{serial:X}",
-        "status": record["status"],
-        "revoked": record["status"] == "REVOKED",
     }
     names = dns_names(certificate.extensions)
     if names:
         found["san_dnsname"] = names
+    return found
+
+
+def _kept(caller: Caller, subject: str) -> list[Attributes]:
+    """The certificates that entries of the realm keep, which is all that is known without an authority."""
+    entries = caller.directory.search(f"cn=accounts,{caller.facts.basedn}", "(userCertificate=*)", [CERTIFICATE])
+    held = dict.fromkeys(value for _, entry in entries for name in entry for value in entry[name])
+    found = (plainly(x509.load_der_x509_certificate(value)) for value in held)
+    return [entry for entry in found if subject.lower() in entry["subject"].lower()]
+
+
+def shown(record: dict[str, Any], *, whole: bool) -> Attributes:
+    """A record as it goes over the wire; `whole` with the certificate itself."""
+    certificate = x509.load_pem_x509_certificate(record["pem"].encode())
+    found: Attributes = {
+        "cacn": "ipa",
+        **plainly(certificate),
+        "status": record["status"],
+        "revoked": record["status"] == "REVOKED",
+    }
     if found["revoked"]:
         found["revocation_reason"] = record["revocationReason"]
     if whole:
@@ -73,6 +99,8 @@ def serial_number(given: str) -> int:
 @command("cert_find")
 def cert_find(caller: Caller, arguments: list[Any], options: Options) -> Result:
     subject = str(options.get("subject") or optional(arguments, 0))
+    if not _has_authority(caller):
+        return found_result(_kept(caller, subject), "certificate", "certificates")
     records = _asked(_authority(caller).search, subject, str(options.get("status") or ""))
     entries = [shown(record, whole=False) for record in records]
     for entry in entries:
@@ -119,9 +147,7 @@ def cert_request(caller: Caller, arguments: list[Any], options: Options) -> Resu
         raise AccessDenied(f"Insufficient 'write' privilege to the 'userCertificate' attribute of entry '{dn}'.")
     profile = str(options.get("profile_id") or DEFAULT_PROFILE)
     record = _asked(_authority(caller).request, csr, profile)
-    caller.directory.ensure_values(
-        dn, "userCertificate;binary", der(x509.load_pem_x509_certificate(record["pem"].encode()))
-    )
+    caller.directory.ensure_values(dn, CERTIFICATE, der(x509.load_pem_x509_certificate(record["pem"].encode())))
     entry = shown(record, whole=True)
     for name in ("status", "revoked"):
         entry.pop(name)

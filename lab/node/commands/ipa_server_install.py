@@ -15,6 +15,7 @@ from lab.node.install import checks, questions
 from lab.node.install.checks import Refused
 from lab.node.install.log import log_to
 from lab.node.install.server import UninstallIncomplete, install_server, uninstall_server
+from lab.node.install.server_certificates import given_certificates
 from lab.node.sysrestore import Sysrestore
 from lab.node.version import BANNER, VERSION
 
@@ -47,6 +48,25 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("--idstart", type=int, metavar="ID", help="first uid and gid of the realm")
     server.add_argument("-N", "--no-ntp", action="store_true", help="do not configure a time client")
     server.add_argument("--subject-base", default="", metavar="BASE", help="certificate subject base (O=REALM)")
+    certificates = words.add_argument_group("SSL certificate options (for a server without a CA)")
+    for service, owner in (("dirsrv", "the directory server"), ("http", "the web server")):
+        certificates.add_argument(
+            f"--{service}-cert-file",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=f"certificate and key of {owner}, PKCS#12 or PEM (more than once)",
+        )
+        certificates.add_argument(f"--{service}-pin", metavar="PIN", help=f"the password of {owner}'s key")
+        certificates.add_argument(f"--{service}-cert-name", default="", metavar="NAME", help="which of several to take")
+    certificates.add_argument(
+        "--ca-cert-file", action="append", default=[], metavar="FILE", help="more certificates of their issuers"
+    )
+    certificates.add_argument("--no-pkinit", action="store_true", help="do not set PKINIT up (it never is)")
+    directory = words.add_argument_group("Directory server options")
+    directory.add_argument(
+        "--dirsrv-config-file", default="", metavar="FILE", help="LDIF of changes of the new instance's dse.ldif"
+    )
     dns = words.add_argument_group("DNS options")
     dns.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
     dns.add_argument("--no-forwarders", action="store_true", help="use the root servers instead")
@@ -65,6 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.error("You cannot specify a --forwarder option together with --no-forwarders")
     if (given.forwarder or given.no_forwarders or given.auto_forwarders or given.reverse_zone) and not given.setup_dns:
         words.error("You cannot specify DNS options without the --setup-dns option")
+    if bool(given.dirsrv_cert_file) != bool(given.http_cert_file):
+        words.error("--dirsrv-cert-file and --http-cert-file are required if any key file options are used.")
+    if given.dirsrv_cert_file and not given.no_pkinit:
+        words.error("--pkinit-cert-file or --no-pkinit are required if any key file options are used.")
     try:
         checks.require_root("run ipa-server-install" if not given.uninstall else "uninstall an IPA server")
         return _uninstall(given) if given.uninstall else _install(given)
@@ -106,14 +130,24 @@ def _install(given: argparse.Namespace) -> int:
         zonemgr=given.zonemgr,
         no_host_dns=given.no_host_dns,
         subject_base=given.subject_base,
+        ca_less=bool(given.dirsrv_cert_file),
+        dirsrv_cert_files=tuple(given.dirsrv_cert_file),
+        dirsrv_pin=given.dirsrv_pin,
+        dirsrv_cert_name=given.dirsrv_cert_name,
+        http_cert_files=tuple(given.http_cert_file),
+        http_pin=given.http_pin,
+        http_cert_name=given.http_cert_name,
+        ca_cert_files=tuple(given.ca_cert_file),
+        dirsrv_config_file=given.dirsrv_config_file,
         no_ntp=given.no_ntp,
         unattended=given.unattended,
     )
     options = questions.complete(options, socket.getfqdn())
     address = checks.host_address(options.hostname, options.ip_addresses)
+    certificates = given_certificates(options)
     questions.confirm(options, address)
     try:
-        install_server(options, address, say)
+        install_server(options, address, say, certificates=certificates)
     except Exception as error:
         log.exception("the installation failed")
         print(error, file=sys.stderr)
@@ -128,7 +162,8 @@ def _install(given: argparse.Namespace) -> int:
     say("Next steps:")
     say("\t1. You can now obtain a kerberos ticket using the command: 'kinit admin'")
     say("\t   This ticket will allow you to use the IPA tools (e.g., ipa user-add).")
-    say("\nBe sure to back up the CA certificates stored in /root/cacert.p12")
+    if not options.ca_less:
+        say("\nBe sure to back up the CA certificates stored in /root/cacert.p12")
     say("The ipa-server-install command was successful")
     return 0
 

@@ -15,17 +15,16 @@ from lab.node import services
 from lab.node.ca import layout
 from lab.node.ca.agents import description_of
 from lab.node.ca.authority import Authority, der, key_pem, name_of, new_key, new_request, pem, utc_now
-from lab.node.ca.client import AGENT_CERTIFICATE, AGENT_KEY, CA_CERTIFICATE
+from lab.node.ca.client import AGENT_CERTIFICATE, AGENT_KEY
 from lab.node.ca.profiles import profile_named
 from lab.node.ca.records import Record, Repository
 from lab.node.component import Install
 from lab.node.files import remove_file, remove_tree, write_file
+from lab.node.install import trust
 from lab.node.ldapi import directory
 from lab.node.masters import enable_service
-from lab.node.run import run
 
 AGENT = "ipara"
-TRUSTED = Path("/usr/local/share/ca-certificates/ipa-ca/ca.crt")
 AGENT_BUNDLE = Path("/root/ca-agent.p12")
 AUTHORITY_BUNDLE = Path("/root/cacert.p12")
 DROP_IN = Path(f"/etc/systemd/system/{layout.UNIT}.d/ipa.conf")
@@ -90,7 +89,7 @@ class CertificateAuthority:
                 ("recording the signing certificate", records),
                 ("creating certificate server instance", server_files),
                 ("creating RA agent certificate", agent),
-                ("publishing the CA certificate", lambda: _publish(install, authority)),
+                ("publishing the CA certificate", lambda: trust.publish(install, [authority.certificate])),
                 ("saving the CA for the administrator", lambda: _bundle(install, authority)),
                 ("starting certificate server instance", lambda: _start(install)),
                 ("enabling CA instance", lambda: _enable(install)),
@@ -102,11 +101,9 @@ class CertificateAuthority:
         services.reset_failed(layout.UNIT)
         for folder in (layout.INSTANCE, layout.STATE, layout.LOGS):
             remove_tree(folder)
-        for path in (AGENT_CERTIFICATE, AGENT_KEY, AGENT_BUNDLE, AUTHORITY_BUNDLE, CA_CERTIFICATE):
+        for path in (AGENT_CERTIFICATE, AGENT_KEY, AGENT_BUNDLE, AUTHORITY_BUNDLE):
             remove_file(path)
-        if TRUSTED.parent.is_dir():
-            remove_tree(TRUSTED.parent)
-            run(["update-ca-certificates", "--fresh"])
+        trust.withdraw()
         install.sysrestore.restore(DROP_IN)
         remove_tree(DROP_IN.parent)
         services.daemon_reload()
@@ -199,26 +196,6 @@ def _agent_files(install: Install, certificate: x509.Certificate, key: rsa.RSAPr
             },
         )
     write_file(AGENT_BUNDLE, _pkcs12("ipa-ca-agent", certificate, key, install.dm_password), mode=0o600)
-
-
-def _publish(install: Install, authority: Authority) -> None:
-    """Where clients, the system's trust store and other masters look for the CA's certificate."""
-    write_file(CA_CERTIFICATE, pem(authority.certificate))
-    TRUSTED.parent.mkdir(parents=True, exist_ok=True)
-    write_file(TRUSTED, pem(authority.certificate))
-    run(["update-ca-certificates"])
-    with directory(install.facts.ldapi_uri) as server:
-        entry = f"cn=CAcert,cn=ipa,cn=etc,{install.facts.basedn}"
-        server.add_if_missing(
-            entry,
-            {
-                "objectClass": ["top", "nsContainer", "pkiCA"],
-                "cn": "CAcert",
-                "cACertificate;binary": der(authority.certificate),
-            },
-        )
-        server.ensure_values(entry, "objectClass", "pkiCA")
-        server.replace(entry, {"cACertificate;binary": der(authority.certificate)})
 
 
 def _bundle(install: Install, authority: Authority) -> None:

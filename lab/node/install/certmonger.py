@@ -45,16 +45,16 @@ class Certmonger:
     def unconfigure(self, install: Install) -> None:
         """Forget every request made here, and the helper, by certmonger's own files: it may not run any more."""
         helper = install.sysrestore.pop_state("certmonger", "helper")
-        was_enabled = install.sysrestore.pop_state("certmonger", "enabled") == "True"
-        was_running = install.sysrestore.pop_state("certmonger", "running") == "True"
+        was_enabled = install.sysrestore.pop_state("certmonger", "enabled")
+        was_running = install.sysrestore.pop_state("certmonger", "running")
         if helper is not None:
             services.start(UNIT)
             for request in _requests_of(CA_NAME):
                 run(["getcert", "stop-tracking", "-i", request])
             _set_helper(helper)
-        if not was_running:
+        if was_running == "False":
             services.stop(UNIT)
-        if not was_enabled:
+        if was_enabled == "False":
             services.disable(UNIT)
 
     @staticmethod
@@ -100,7 +100,7 @@ def enable_directory_tls(install: Install) -> None:
         "directory server (dirsrv)",
         [
             ("requesting a certificate for the directory", lambda: _request_directory_certificate(facts)),
-            ("configuring TLS for DS instance", lambda: _switch_tls_on(facts)),
+            ("configuring TLS for DS instance", lambda: switch_tls_on(facts, NICKNAME)),
             ("restarting directory server", lambda: services.restart(facts.dirsrv_unit)),
             ("renewing with a restart from now on", lambda: _restart_when_renewed(facts)),
         ],
@@ -115,7 +115,8 @@ def _request_directory_certificate(facts: RealmFacts) -> None:
     request_certificate(facts, "ldap", ["-d", database, "-n", NICKNAME, "-p", pins])
 
 
-def _switch_tls_on(facts: RealmFacts) -> None:
+def switch_tls_on(facts: RealmFacts, nickname: str) -> None:
+    """Have the directory use the certificate of this name in its database, from its next start."""
     encryption = "cn=encryption,cn=config"
     with directory(facts.ldapi_uri) as server:
         server.replace(
@@ -125,7 +126,7 @@ def _switch_tls_on(facts: RealmFacts) -> None:
         server.add_if_missing(f"cn=RSA,{encryption}", {"objectClass": ["top", "nsEncryptionModule"], "cn": "RSA"})
         server.replace(
             f"cn=RSA,{encryption}",
-            {"nsSSLPersonalitySSL": NICKNAME, "nsSSLToken": "internal (software)", "nsSSLActivation": "on"},
+            {"nsSSLPersonalitySSL": nickname, "nsSSLToken": "internal (software)", "nsSSLActivation": "on"},
         )
         server.replace("cn=config", {"nsslapd-securePort": "636", "nsslapd-security": "on"})
 

@@ -4,17 +4,17 @@ suffixes.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.node import services
 from lab.node.component import Install
 from lab.node.facts import RealmFacts
-from lab.node.files import remove_file, remove_tree, render
+from lab.node.files import remove_file, remove_tree, render, write_file
+from lab.node.install import dse
 from lab.node.install.plugins import configure_indexes, configure_managed_entries, configure_plugins
 from lab.node.install.replication import DOMAIN_REPLICA_ID
 from lab.node.install.tree import add_tree
@@ -39,8 +39,8 @@ root_password = ${password}
 port = 389
 secure_port = 636
 self_sign_cert = False
-db_lib = mdb
-
+db_lib = ${library}
+${more}
 [backend-userRoot]
 suffix = ${suffix}
 create_suffix_entry = True
@@ -63,10 +63,13 @@ class DirectoryServer:
     title = "directory server (dirsrv). Estimated time: 30 seconds"
 
     def configure(self, install: Install) -> None:
+        file = install.options.dirsrv_config_file
+        changes = dse.read_changes_file(file) if file else []
         install.run_steps(
             self.title,
             [
-                ("creating directory server instance", lambda: self._create(install)),
+                ("creating directory server instance", lambda: self._create(install, changes)),
+                *[("changing dse.ldif", lambda: _change_dse(install, changes)) for _ in changes[:1]],
                 ("adding default schema", lambda: self._add_schema(install)),
                 ("starting directory server", lambda: services.start(install.facts.dirsrv_unit)),
                 ("creating indices", lambda: self._configure(install, configure_indexes)),
@@ -104,26 +107,29 @@ class DirectoryServer:
         services.reset_failed(facts.dirsrv_unit)
 
     @staticmethod
-    def _create(install: Install) -> None:
+    def _create(install: Install, changes: Sequence[dse.Change]) -> None:
         facts = install.facts
         install.sysrestore.set_state("dirsrv", "serverid", facts.instance)
         install.sysrestore.set_state("dirsrv", "enabled", True)
         answers = INSTANCE_INF if install.options.ca_less else INSTANCE_INF + CA_BACKEND_INF
-        # dscreate reads its answers with interpolation, where a percent sign has to be doubled.
-        content = render(
-            answers,
-            hostname=facts.hostname,
-            instance=facts.instance,
-            password=install.dm_password.replace("%", "%%"),
-            suffix=facts.basedn,
-        )
-        descriptor, name = tempfile.mkstemp(suffix=".inf", dir="/run")
-        try:
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(content)
-            run(["dscreate", "from-file", name], secrets=install.secrets)
-        finally:
-            Path(name).unlink()
+        library = dse.database_library(changes)
+        with tempfile.TemporaryDirectory(dir="/run") as name:
+            folder, more = Path(name), ""
+            if library == "bdb":
+                small = dse.read_changes(dse.SMALL_BDB, "the settings of a small database")
+                more = f"data_dir = {dse.changed_templates(folder / 'share', small)}\n"
+            # dscreate reads its answers with interpolation, where a percent sign has to be doubled.
+            content = render(
+                answers,
+                hostname=facts.hostname,
+                instance=facts.instance,
+                password=install.dm_password.replace("%", "%%"),
+                suffix=facts.basedn,
+                library=library,
+                more=more,
+            )
+            write_file(folder / "answers.inf", content, mode=0o600)
+            run(["dscreate", "from-file", str(folder / "answers.inf")], secrets=install.secrets)
         install.put_file(f"/etc/default/dirsrv-{facts.instance}", render(ENVIRONMENT, instance=facts.instance))
 
     @staticmethod
@@ -156,6 +162,13 @@ class DirectoryServer:
                 subject_base=install.options.subject_base or f"O={install.facts.realm}",
                 next_replica_id=DOMAIN_REPLICA_ID + 1,
             )
+
+
+def _change_dse(install: Install, changes: Sequence[dse.Change]) -> None:
+    """What the administrator wants otherwise; the instance was created, and is stopped."""
+    path = install.facts.instance_config / "dse.ldif"
+    text = dse.changed(path.read_text(encoding="utf-8"), changes)
+    write_file(path, text, mode=0o600, owner="dirsrv", group="dirsrv")
 
 
 def _first_id(install: Install) -> int:

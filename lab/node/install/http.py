@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 from lab.node import services
-from lab.node.component import Install
+from lab.node.ca.authority import key_pem, pem
+from lab.node.component import Install, Step
 from lab.node.facts import RealmFacts
-from lab.node.files import remove_file, remove_tree, render
+from lab.node.files import remove_file, remove_tree, render, write_file
 from lab.node.install.certmonger import new_pin, request_certificate, restart_when_renewed
+from lab.node.install.external import remember_certificate
 from lab.node.ldapi import directory
 from lab.node.masters import enable_service
 from lab.node.run import run
@@ -58,7 +60,7 @@ WSGIScriptAlias /ipa/json /usr/lib/ipalab/lab/node/api/ipa.wsgi
 WSGIScriptAlias /ipa/session/json /usr/lib/ipalab/lab/node/api/ipa.wsgi
 Alias /ipa/config/ca.crt "/etc/ipa/ca.crt"
 Alias /ipa/config "/usr/share/ipa/html"
-ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"
+${revocations}
 
 <Location "/ipa">
   AuthType GSSAPI
@@ -138,6 +140,7 @@ After=${dirsrv} krb5-kdc.service
 ExecStartPre=/usr/bin/rm -rf /run/ipa/ccaches
 ExecStartPre=/usr/bin/install -d -m 0770 -o www-data -g ${account} /run/ipa/ccaches
 """
+REVOCATIONS = 'ProxyPass "/ipa/crl/MasterCRL.bin" "http://127.0.0.1:8080/ca/ee/ca/getCRL"'
 PASSPHRASE = "exec:/usr/lib/ipalab/lab/node/api/passphrase"
 SELF_SERVICE = (
     '(targetattr = "userPassword")(version 3.0; acl "Users change their own password"; '
@@ -152,7 +155,7 @@ class HttpServer:
     title = "the web interface (httpd)"
 
     def configure(self, install: Install) -> None:
-        steps = [
+        steps: list[Step] = [
             ("recording what httpd had enabled", lambda: _note_enabled(install)),
             ("allowing httpd to act for its users", lambda: _delegate(install.facts)),
             ("giving httpd its keytab", _share_keytab),
@@ -160,9 +163,10 @@ class HttpServer:
             ("configuring httpd", lambda: _write(install)),
             ("enabling modules and sites", _enable),
             ("starting httpd", lambda: services.restart(UNIT)),
-            ("restarting httpd when its certificate is renewed", lambda: _follow_renewals(install)),
-            ("enabling the HTTP service of this master", lambda: _list(install)),
         ]
+        if not install.options.ca_less:
+            steps.append(("restarting httpd when its certificate is renewed", lambda: _follow_renewals(install)))
+        steps.append(("enabling the HTTP service of this master", lambda: _list(install)))
         install.run_steps(self.title, steps)
 
     def unconfigure(self, install: Install) -> None:
@@ -221,10 +225,14 @@ def _share_keytab() -> None:
 
 
 def _certificate(install: Install) -> None:
-    if install.options.ca_less:
-        raise RuntimeError("a CA-less server needs certificates given to it; this is not supported yet")
     pin = _pin_file(install.facts)
-    new_pin(pin)
+    secret = new_pin(pin)
+    if install.certificates:
+        given = install.certificates.web
+        write_file(CERTIFICATE, b"".join(pem(one) for one in (given.certificate, *given.issuers[:-1])))
+        write_file(KEY, key_pem(given.key, secret), mode=0o600)
+        remember_certificate(install.facts, "HTTP", given.certificate)
+        return
     where = ["-f", str(CERTIFICATE), "-k", str(KEY), "-p", str(pin)]
     request_certificate(install.facts, "HTTP", where)
 
@@ -237,6 +245,7 @@ def _write(install: Install) -> None:
         "certificate": CERTIFICATE,
         "key": KEY,
         "dirsrv": install.facts.dirsrv_unit,
+        "revocations": "" if install.options.ca_less else REVOCATIONS,
     }
     install.put_file(CONF, render(CONF_TEXT, **values))
     install.put_file(REWRITE_CONF, render(REWRITE_TEXT, **values))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from lab.node import services
+from lab.node import masterkey, services
 from lab.node.component import Install
 from lab.node.facts import RealmFacts
 from lab.node.files import remove_file, render, write_file
 from lab.node.kadmin import kadmin_local, new_keytab_entry, quoted, set_password
 from lab.node.ldapi import directory
+from lab.node.masterkey import STASH
 from lab.node.masters import enable_service
 from lab.node.run import run
 
 KDC_CONF = Path("/etc/krb5kdc/kdc.conf")
 KADM5_ACL = Path("/etc/krb5kdc/kadm5.acl")
-STASH = Path("/etc/krb5kdc/stash")
 KRB5_CONF = Path("/etc/krb5.conf")
 SERVER_CONF = Path("/etc/krb5.conf.d/freeipa-server")
 HOST_KEYTAB = Path("/etc/krb5.keytab")
@@ -105,6 +105,8 @@ After=${dirsrv}
 StartLimitIntervalSec=0
 
 [Service]
+# The directory may have come back from a backup, with the keys of another master key.
+ExecStartPre=+/usr/bin/env PYTHONPATH=/usr/lib/ipalab PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m lab.node.masterkey
 Restart=on-failure
 RestartSec=1s
 """
@@ -193,6 +195,8 @@ class Kerberos:
             secrets=[master_key],
         )
         STASH.chmod(0o600)
+        with directory(facts.ldapi_uri) as connection:
+            masterkey.store(connection, facts)
 
     @staticmethod
     def _policy(facts: RealmFacts) -> None:

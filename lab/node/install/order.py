@@ -11,13 +11,14 @@ DIRECTORY = "lab.node.install.directory:DirectoryServer"
 KERBEROS = "lab.node.install.kerberos:Kerberos"
 AUTHORITY = "lab.node.install.ca:CertificateAuthority"
 CERTMONGER = "lab.node.install.certmonger:Certmonger"
+EXTERNAL = "lab.node.install.external:ExternalCertificates"
 DIRECTORY_TLS = "lab.node.install.certmonger:DirectoryTLS"
 HTTP = "lab.node.install.http:HttpServer"
 DNS = "lab.node.install.dns:Dns"
 CLIENT = "lab.node.install.client:Client"
 REPLICATION = "lab.node.install.replication:Replication"
 
-ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, HTTP, DNS, CLIENT, REPLICATION)
+ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, EXTERNAL, HTTP, DNS, CLIENT, REPLICATION)
 NEEDS_AUTHORITY = (AUTHORITY, CERTMONGER, DIRECTORY_TLS)
 
 
@@ -28,7 +29,7 @@ def components(options: InstallOptions | None = None) -> list[Component]:
         if options is not None:
             if name == DNS and not options.setup_dns:
                 continue
-            if options.ca_less and name in NEEDS_AUTHORITY:
+            if name in (NEEDS_AUTHORITY if options.ca_less else (EXTERNAL,)):
                 continue
         module, part = name.split(":")
         made: Component = getattr(import_module(module), part)()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.node.facts import InstallOptions
-from lab.node.install import checks
+from lab.node.install import checks, dse
 from lab.node.install.checks import Refused
 
 Ask = Callable[[str], str]
@@ -41,6 +41,10 @@ def complete(
     if not options.admin_password:
         print("The IPA server requires an administrative user, named 'admin'.")
         options = replace(options, admin_password=_new_password(ask_secret, "IPA admin"))
+    if options.dirsrv_cert_files and options.dirsrv_pin is None:
+        options = replace(options, dirsrv_pin=ask_secret("Enter Directory Server private key unlock password: "))
+    if options.http_cert_files and options.http_pin is None:
+        options = replace(options, http_pin=ask_secret("Enter Apache Server private key unlock password: "))
     if setup_dns and not (options.forwarders or options.no_forwarders or options.auto_forwarders):
         options = _ask_forwarders(options, ask)
     check(options)
@@ -73,6 +77,8 @@ def check(options: InstallOptions) -> None:
     checks.check_realm(options.realm)
     if options.hostname == options.domain:
         raise Refused("hostname cannot be the same as the domain name")
+    if options.dirsrv_config_file:
+        dse.database_library(dse.read_changes_file(options.dirsrv_config_file))
     checks.check_password("Directory Manager", options.dm_password)
     checks.check_password("IPA admin", options.admin_password)
 
@@ -91,6 +97,12 @@ def _unattended(options: InstallOptions, default_hostname: str) -> InstallOption
         raise Refused("In unattended mode you need to provide at least -r, -p and -a options: " + ", ".join(lacking), 2)
     if options.setup_dns and not (options.forwarders or options.no_forwarders or options.auto_forwarders):
         raise Refused("You must specify at least one of --forwarder, --auto-forwarders, or --no-forwarders options", 2)
+    for service, files, pin in (
+        ("dirsrv", options.dirsrv_cert_files, options.dirsrv_pin),
+        ("http", options.http_cert_files, options.http_pin),
+    ):
+        if files and pin is None:
+            raise Refused(f"You must specify --{service}-pin with --{service}-cert-file", 2)
     hostname = options.hostname or default_hostname
     checks.check_hostname(hostname)
     complete_options = replace(options, hostname=hostname, domain=options.domain or hostname.split(".", 1)[1])

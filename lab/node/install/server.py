@@ -17,6 +17,7 @@ from lab.node.install import checks
 from lab.node.install.accounts import ensure_accounts
 from lab.node.install.client import default_conf
 from lab.node.install.order import components
+from lab.node.install.server_certificates import GivenCertificates
 from lab.node.sysrestore import Sysrestore
 
 log = logging.getLogger(__name__)
@@ -41,10 +42,16 @@ class UninstallIncomplete(Exception):
     """Parts of the server could not be taken away; the message names each with its reason."""
 
 
-def install_server(options: InstallOptions, address: str, out: Callable[[str], None] = print) -> None:
+def install_server(
+    options: InstallOptions,
+    address: str,
+    out: Callable[[str], None] = print,
+    *,
+    certificates: GivenCertificates | None = None,
+) -> None:
     """Make the server that `options` describe; a failure leaves a half-made one that an uninstall removes."""
     facts = RealmFacts(options.realm, options.domain, options.hostname, address)
-    install = Install(facts, options, Sysrestore(), out)
+    install = Install(facts, options, Sysrestore(), out, certificates)
     # An uninstall of a half-made server needs to know its names.
     for key, value in (("realm", facts.realm), ("domain", facts.domain), ("hostname", facts.hostname)):
         install.sysrestore.set_state("network", key, value)
