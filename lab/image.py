@@ -165,7 +165,7 @@ def _build(engine: Engine, context: io.BytesIO, tag: str, base: str) -> Iterator
         for event in events:
             text = str(event.get("stream", "")).rstrip()
             if "error" in event:
-                tail = "\n".join(last[-30:])
+                tail = "\n".join(line[:200] for line in last[-20:])
                 raise ImageError(f"The server image cannot be built: {event['error']}\n{tail}")
             if text:
                 last.append(text)
