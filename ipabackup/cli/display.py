@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -36,6 +37,8 @@ class Display:
         self._position: dict[str, int] = {}
         self._last_progress = 0.0
         self._pending = False
+        self._handler = _Forward(self)
+        logging.getLogger("ipabackup").addHandler(self._handler)
 
     def listeners(self) -> list[Listener]:
         """The functions to give to `run_plan`."""
@@ -66,9 +69,16 @@ class Display:
 
     def close(self) -> None:
         """Close the log file."""
+        logging.getLogger("ipabackup").removeHandler(self._handler)
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def logged(self, level: str, text: str) -> None:
+        """Log, and when there is more to say than usual print, what an adapter has to say."""
+        if self._verbose and not self._json:
+            self._own_line(f"        {text}")
+        self._log_line(level, text)
 
     def _print_json(self, event: Event) -> None:
         line = {
@@ -134,6 +144,18 @@ class Display:
             for line in text.splitlines() or [""]:
                 self._log.write(f"{moment} {level} {line}\n")
             self._log.flush()
+
+
+class _Forward(logging.Handler):
+    """Brings what adapters log into the display."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__(logging.INFO)
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        self._display.logged(record.levelname, record.getMessage())
 
 
 def _opened(path: Path) -> IO[str]:

@@ -6,6 +6,7 @@ instance's configuration and drop to its account by themselves.
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ipabackup.host.processes import Completed, Processes
 NS_SLAPD = "ns-slapd"
 #: Seconds that one offline import or export may take: 100,000 entries take about 100 on a slow machine.
 LIMIT = 6 * 3600.0
+_ATTEMPTS = 3
+_log = logging.getLogger(__name__)
 
 
 class DirectoryFailure(IpaBackupError):
@@ -83,7 +86,7 @@ class OfflineTools:
 
         Raises DirectoryFailure when the tool fails or leaves no database behind.
         """
-        self._slapd("db2archive", "-D", str(instance.config_dir), "-a", str(target))
+        self._slapd("db2archive", "-D", str(instance.config_dir), "-a", str(target), output=target)
         markers = ("data.mdb",) if instance.library == "mdb" else ("DBVERSION",)
         if not all((target / marker).is_file() for marker in markers):
             raise DirectoryFailure(f"The binary backup of slapd-{instance.name} holds no database.")
@@ -99,7 +102,9 @@ class OfflineTools:
         stops writing and still ends well.  Raises DirectoryFailure.
         """
         said = source.error_log.stat().st_size if source.error_log.exists() else 0
-        self._slapd("db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(target))
+        self._slapd(
+            "db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(target), output=target
+        )
         summary = count_file(target)
         processed = _processed(source.error_log, said)
         if not summary.whole or (processed is not None and summary.total != processed):
@@ -118,11 +123,29 @@ class OfflineTools:
         if skipped and int(skipped.group(1)):
             raise DirectoryFailure(f"The import into {backend} skipped {skipped.group(1)} entries: {completed.said}")
 
-    def _slapd(self, *words: str) -> Completed:
-        completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
+    def _slapd(self, *words: str, output: Path | None = None) -> Completed:
+        """Run one tool; when it crashes, remove what it wrote to `output` and run it again.
+
+        The mdb library has a race at a tool's very end (a thread lets go of a lock table that is no longer mapped),
+        seen as a segmentation fault about once in some hundred runs on a busy machine.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
+            if completed.status >= 0 or attempt == _ATTEMPTS:
+                break
+            _log.warning("%s %s was ended by signal %d; trying again", NS_SLAPD, words[0], -completed.status)
+            if output is not None:
+                _remove(output)
         if not completed.ok:
             raise DirectoryFailure(f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed)}")
         return completed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
 
 
 def count_file(path: Path) -> LdifSummary:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ipabackup.directory.ldif_scan import count_entries, records
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1,
-                max_size=20)
+names = st.text(
+    st.characters(codec="utf-8", exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=20
+)
 
 
 def ldif(dns: list[str]) -> bytes:

@@ -1,0 +1,132 @@
+"""The offline tools: what they are asked, and what is believed of their answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ipabackup.directory.instances import Backend, Instance
+from ipabackup.directory.tools import DirectoryFailure, ExportSource, OfflineTools, export_config, relocated
+from ipabackup.host.processes import Completed
+from tests.fakes.processes import Answer, FakeProcesses
+
+LDIF = "version: 1\n\n" + "".join(f"dn: cn={n}\ncn: {n}\n\n" for n in range(3))
+
+
+def instance(root: Path, library: str = "mdb") -> Instance:
+    state = root / "state"
+    config = root / "slapd-X"
+    config.mkdir(parents=True)
+    return Instance(
+        "X", config, state / "db", state / "ldif", state / "bak", root / "log", root / "run", root / "socket", "dirsrv",
+        389, library, "", (Backend("userRoot", "dc=x", state / "db" / "userRoot"),),
+    )  # fmt: skip
+
+
+def exporting(
+    root: Path, text: str, processed: int, crashes: int = 0
+) -> tuple[OfflineTools, ExportSource, FakeProcesses]:
+    """Tools whose export writes `text` and logs that it processed so many entries, after crashing some times."""
+    log = root / "errors"
+    left = [crashes]
+
+    def answer(argv: tuple[str, ...]) -> Answer:
+        target = Path(argv[argv.index("-a") + 1])
+        assert not target.exists(), "what a crashed run wrote is in the way"
+        target.write_text(text)
+        if left[0]:
+            left[0] -= 1
+            return Completed(argv, -11, "", "")
+        with log.open("a") as file:
+            file.write(f"[x] - INFO - db2ldif - export userRoot: Processed {processed} entries (100%).\n")
+        return ""
+
+    processes = FakeProcesses(answer)
+    return OfflineTools(processes), ExportSource(root, log), processes
+
+
+@pytest.mark.row("B3")
+def test_an_export_is_counted(tmp_path: Path) -> None:
+    tools, source, processes = exporting(tmp_path, LDIF, 3)
+    assert tools.export(source, "userRoot", tmp_path / "out.ldif").summary.entries == 3
+    (argv,) = processes.ran
+    assert argv[:2] == ("ns-slapd", "db2ldif")
+    assert "-r" in argv, "with replication state"
+
+
+@pytest.mark.row("R14")
+@pytest.mark.parametrize(
+    ("text", "processed"), [(LDIF, 4), (LDIF[:-1], 3), (LDIF[:-8], 3)], ids=["fewer", "no end", "broken off"]
+)
+def test_an_export_that_is_not_whole_fails_although_the_tool_says_nothing(
+    tmp_path: Path, text: str, processed: int
+) -> None:
+    tools, source, _ = exporting(tmp_path, text, processed)
+    with pytest.raises(DirectoryFailure, match=f"of {processed}"):
+        tools.export(source, "userRoot", tmp_path / "out.ldif")
+
+
+def test_a_crash_is_tried_again_from_the_start(tmp_path: Path) -> None:
+    tools, source, processes = exporting(tmp_path, LDIF, 3, crashes=2)
+    tools.export(source, "userRoot", tmp_path / "out.ldif")
+    assert len(processes.ran) == 3
+
+
+def test_a_tool_that_crashes_every_time_fails(tmp_path: Path) -> None:
+    tools, source, _ = exporting(tmp_path, LDIF, 3, crashes=9)
+    with pytest.raises(DirectoryFailure, match="status -11"):
+        tools.export(source, "userRoot", tmp_path / "out.ldif")
+
+
+@pytest.mark.row("R14")
+def test_a_tools_own_errors_are_in_the_message(tmp_path: Path) -> None:
+    said = "[1] - INFO - noise\n[2] - ERR - ldif2db - no such backend\n"
+    tools = OfflineTools(FakeProcesses(lambda argv: Completed(argv, 1, "", said)))
+    with pytest.raises(DirectoryFailure, match="no such backend") as caught:
+        tools.load(instance(tmp_path), "userRoot", tmp_path / "in.ldif")
+    assert "noise" not in str(caught.value)
+
+
+@pytest.mark.row("R14")
+def test_an_import_that_skips_entries_fails(tmp_path: Path) -> None:
+    tools = OfflineTools(FakeProcesses(lambda argv: Completed(argv, 0, "", "import userRoot: Skipped 2 entries\n")))
+    with pytest.raises(DirectoryFailure, match="skipped 2"):
+        tools.load(instance(tmp_path), "userRoot", tmp_path / "in.ldif")
+
+
+@pytest.mark.row("B3")
+@pytest.mark.parametrize(("library", "marker"), [("mdb", "data.mdb"), ("bdb", "DBVERSION")])
+def test_a_binary_backup_without_a_database_fails(tmp_path: Path, library: str, marker: str) -> None:
+    target = tmp_path / "bak"
+    tools = OfflineTools(FakeProcesses())
+    with pytest.raises(DirectoryFailure, match="holds no database"):
+        tools.archive(instance(tmp_path, library), target)
+    target.mkdir()
+    (target / marker).touch()
+    tools.archive(instance(tmp_path / "again", library), target)
+
+
+def test_a_relocated_configuration_points_to_the_copy_alone(tmp_path: Path) -> None:
+    here = instance(tmp_path)
+    dse = (
+        f"dn: cn=config\nnsslapd-lockdir: /run/lock\nnsslapd-rootdn: cn=Directory\n  Manager\n\n"
+        f"dn: cn=config,cn=ldbm\nnsslapd-directory: {here.database_dir}\n\n"
+        f"dn: cn=userRoot,cn=ldbm\nnsslapd-directory: {here.database_dir}/userRoot\n\n"
+    )
+    moved = relocated(dse.encode(), {"nsslapd-directory": "/copy", "nsslapd-lockdir": "/state"}, here).decode()
+    assert str(here.database_dir) not in moved
+    assert "nsslapd-directory: /copy\n" in moved
+    assert "nsslapd-directory: /copy/userRoot\n" in moved
+    assert "nsslapd-lockdir: /state\n" in moved
+    assert "nsslapd-rootdn: cn=Directory Manager\n" in moved
+
+
+def test_an_export_configuration_leaves_the_live_one_alone(tmp_path: Path) -> None:
+    here = instance(tmp_path)
+    dse = f"dn: cn=config\nnsslapd-errorlog: /var/log/errors\nnsslapd-directory: {here.database_dir}\n\n"
+    (here.config_dir / "dse.ldif").write_text(dse)
+    source = export_config(here, tmp_path / "binary", tmp_path / "config")
+    assert (here.config_dir / "dse.ldif").read_text() == dse
+    assert f"nsslapd-directory: {tmp_path}/binary" in (source.config_dir / "dse.ldif").read_text()
+    assert source.error_log.is_relative_to(tmp_path / "config")
