@@ -30,9 +30,7 @@ def backup_of(folder: Path, fill: Callable[[PayloadWriter], object], ring: Keyri
     with PayloadWriter(partial.path / name, threads=0, keyring=ring) as writer:
         fill(writer)
         sealed = writer.close()
-    header = Header(
-        BackupType.FULL, MOMENT, "ipa1.example.test", "4.12.0", encryption="gpg" if ring else "none"
-    )
+    header = Header(BackupType.FULL, MOMENT, "ipa1.example.test", "4.12.0", encryption="gpg" if ring else "none")
     return partial.publish(
         header.sealed(
             payload=name,

@@ -21,9 +21,7 @@ from ipabackup.errors import BadBackup, DamagedBackup, NotABackup
 from tests.archive.conftest import backup_of
 
 pytestmark = pytest.mark.row("R13")
-SETTINGS = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def fill(writer: PayloadWriter) -> None:
@@ -100,9 +98,7 @@ def test_a_flipped_bit_anywhere_is_seen(whole: Path, tmp_path: Path, data: st.Da
 
 @SETTINGS
 @given(st.data())
-def test_a_flipped_bit_within_the_tar_is_seen_by_the_manifest(
-    whole: Path, tmp_path: Path, data: st.DataObject
-) -> None:
+def test_a_flipped_bit_within_the_tar_is_seen_by_the_manifest(whole: Path, tmp_path: Path, data: st.DataObject) -> None:
     tar = bytearray(plain(whole))
     with tarfile.open(fileobj=io.BytesIO(bytes(tar))) as archive:
         members = archive.getmembers()

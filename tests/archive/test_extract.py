@@ -34,9 +34,7 @@ class Fixed:
 
 def put(tmp_path: Path, fill: Callable[[PayloadWriter], object], root: Path) -> Extracted:
     backup = backup_of(tmp_path / "backups", fill)
-    return extract(
-        open_payload(backup), lambda member: Destination(root, member.name), Recorded(), durable=False
-    )
+    return extract(open_payload(backup), lambda member: Destination(root, member.name), Recorded(), durable=False)
 
 
 def test_a_link_of_the_same_payload_is_never_followed(tmp_path: Path) -> None:

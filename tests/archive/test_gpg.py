@@ -42,9 +42,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def home_with(
-    folder: Path, name: str, user: str | None, expires: str = "never", usage: str = ""
-) -> Iterator[Path]:
+def home_with(folder: Path, name: str, user: str | None, expires: str = "never", usage: str = "") -> Iterator[Path]:
     home = folder / name
     home.mkdir(mode=0o700)
     if user:
@@ -88,9 +86,7 @@ def test_the_payload_opens_with_gpg_zstd_and_tar_alone(tmp_path: Path, home: Pat
     backup = sealed(tmp_path, home)
     gpg(home, "--output", str(tmp_path / "plain.zst"), "--decrypt", str(backup / "ipa-full.tar.gpg"))
     subprocess.run(["zstd", "-qd", tmp_path / "plain.zst", "-o", tmp_path / "plain.tar"], check=True)
-    listed = subprocess.run(
-        ["tar", "-tf", tmp_path / "plain.tar"], check=True, capture_output=True, text=True
-    )
+    listed = subprocess.run(["tar", "-tf", tmp_path / "plain.tar"], check=True, capture_output=True, text=True)
     assert listed.stdout.split() == ["record/server.json", "MANIFEST.jsonl"]
 
 
@@ -158,9 +154,7 @@ def test_an_expired_key_is_refused(folder: Path) -> None:
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
 
 
-def test_a_key_without_its_secret_half_is_refused_before_anything_is_encrypted(
-    folder: Path, home: Path
-) -> None:
+def test_a_key_without_its_secret_half_is_refused_before_anything_is_encrypted(folder: Path, home: Path) -> None:
     public = folder / "public"
     public.mkdir(mode=0o700)
     exported = folder / "exported.asc"

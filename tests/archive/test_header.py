@@ -109,9 +109,7 @@ def test_format_1_is_understood_by_a_config_parser(header: Header) -> None:
 
 @given(headers, st.sampled_from(["\n", "\r", "\x00", "\x0b", "\x85", "\u2028"]), words)
 def test_a_value_cannot_smuggle_in_a_line(header: Header, line_break: str, rest: str) -> None:
-    bad = header.sealed(
-        payload=f"a{line_break}{rest}", size=1, sha256=header.payload_sha256, uncompressed_size=1
-    )
+    bad = header.sealed(payload=f"a{line_break}{rest}", size=1, sha256=header.payload_sha256, uncompressed_size=1)
     with pytest.raises(ValueError, match="line break"):
         bad.render()
 
@@ -147,9 +145,7 @@ def test_local_time_is_written_as_gmt(header: Header) -> None:
         ("type = FULL", "type = FULL\npayload = ../../etc/passwd", DamagedBackup, "payload"),
     ],
 )
-def test_a_bad_header_is_refused_and_the_line_named(
-    old: str, new: str, error: type[BadBackup], words: str
-) -> None:
+def test_a_bad_header_is_refused_and_the_line_named(old: str, new: str, error: type[BadBackup], words: str) -> None:
     assert old in STOCK
     with pytest.raises(error, match=words):
         Header.parse(STOCK.replace(old, new))

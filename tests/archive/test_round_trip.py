@@ -24,9 +24,7 @@ SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChe
 
 
 def restored(backup: Path, root: Path) -> Path:
-    result = extract(
-        open_payload(backup), lambda member: Destination(root, member.name), Recorded(), durable=False
-    )
+    result = extract(open_payload(backup), lambda member: Destination(root, member.name), Recorded(), durable=False)
     assert result.failures == ()
     return root
 
@@ -47,9 +45,7 @@ def untarred(backup: Path, root: Path) -> Path:
         "-xpf",
         str(plain),
     ]
-    done = subprocess.run(
-        words, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
-    )
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
     assert done.stderr == ""
     return root
 
@@ -156,9 +152,7 @@ def test_a_file_that_shrinks_meanwhile_is_reported_and_the_archive_stays_whole(t
         writer.close()
     assert [(finding.path, finding.problem.name) for finding in findings] == [(str(big), "CHANGED")]
     subprocess.run(["zstd", "-qdfo", tmp_path / "plain.tar", target], check=True)
-    listed = subprocess.run(
-        ["tar", "-tf", tmp_path / "plain.tar"], check=True, capture_output=True, text=True
-    )
+    listed = subprocess.run(["tar", "-tf", tmp_path / "plain.tar"], check=True, capture_output=True, text=True)
     assert "files/source/b-after" in listed.stdout.splitlines()
 
 

@@ -64,9 +64,7 @@ def test_members_appear_under_the_names_of_format_2(backup: Path) -> None:
     ]
     for folder in ("files/etc/ipa", "data/EXAMPLE-TEST/binary"):
         linked = [
-            member
-            for name, member in members.items()
-            if member.kind is Kind.HARDLINK and name.startswith(folder)
+            member for name, member in members.items() if member.kind is Kind.HARDLINK and name.startswith(folder)
         ]
         assert [member.link_target in members for member in linked] == [True]
     assert members["files/etc/ipa/link"].link_target == "../nowhere"
@@ -87,9 +85,7 @@ def test_a_tar_that_ends_too_early_within_a_sound_gzip_is_damage(backup: Path, c
 
 
 @pytest.mark.parametrize("instead", [b"", b"\x01" * 512, b"\0" * 511])
-def test_an_archive_without_its_end_is_damage_though_every_member_is_whole(
-    backup: Path, instead: bytes
-) -> None:
+def test_an_archive_without_its_end_is_damage_though_every_member_is_whole(backup: Path, instead: bytes) -> None:
     payload = backup / "ipa-full.tar"
     plain = gzip.decompress(payload.read_bytes())
     with tarfile.open(fileobj=io.BytesIO(plain)) as archive:

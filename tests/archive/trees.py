@@ -9,9 +9,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-NAMES = st.text(
-    st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=30
-).filter(lambda name: name not in (".", "..") and len(name.encode()) <= 120)
+NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=30).filter(
+    lambda name: name not in (".", "..") and len(name.encode()) <= 120
+)
 LONG = st.sampled_from(["n" * 99, "n" * 100, "n" * 101, "ü" * 60, "o" * 150])
 
 
@@ -46,9 +46,7 @@ ENTRIES = st.builds(
         max_size=4,
     ).map(tuple),
 )
-TREES = st.dictionaries(
-    st.lists(NAMES | LONG, min_size=1, max_size=3).map(tuple), ENTRIES, min_size=1, max_size=10
-)
+TREES = st.dictionaries(st.lists(NAMES | LONG, min_size=1, max_size=3).map(tuple), ENTRIES, min_size=1, max_size=10)
 
 
 def grow(root: Path, tree: dict[tuple[str, ...], Entry]) -> None:

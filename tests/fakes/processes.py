@@ -40,9 +40,7 @@ class FakeProcesses:
         if isinstance(answer, str):
             answer = Completed(words, 0, answer, "")
         elif isinstance(answer, tuple):
-            answer = Completed(
-                words, answer[0], "" if answer[0] else answer[1], answer[1] if answer[0] else ""
-            )
+            answer = Completed(words, answer[0], "" if answer[0] else answer[1], answer[1] if answer[0] else "")
         if check and not answer.ok:
             raise CommandFailed(f"{words[0]} ended with {answer.status}: {answer.said}", answer)
         return answer

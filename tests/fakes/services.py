@@ -11,9 +11,7 @@ class FakeServices:
     ``ipa_units`` are those that ipactl starts and stops.
     """
 
-    def __init__(
-        self, units: set[str] | None = None, *, ipa_running: bool = True, configured: bool = True
-    ) -> None:
+    def __init__(self, units: set[str] | None = None, *, ipa_running: bool = True, configured: bool = True) -> None:
         self.units = units or set()
         self.active: set[str] = set()
         self.enabled: set[str] = set()

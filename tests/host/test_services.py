@@ -8,9 +8,7 @@ from ipabackup.host.processes import CommandFailed, Completed
 from ipabackup.host.services import SystemServices
 from tests.fakes.processes import FakeProcesses
 
-RUNNING = (
-    "Directory Service: RUNNING\nkrb5kdc Service: RUNNING\nipa: INFO: The ipactl command was successful\n"
-)
+RUNNING = "Directory Service: RUNNING\nkrb5kdc Service: RUNNING\nipa: INFO: The ipactl command was successful\n"
 PARTLY = "Directory Service: RUNNING\nkrb5kdc Service: STOPPED\n"
 STOPPED = "Directory Service must be running in order to obtain status of other services\nDirectory Service: STOPPED\n"
 
@@ -25,9 +23,7 @@ STOPPED = "Directory Service must be running in order to obtain status of other 
         (4, "IPA is not configured (see man pages of ipa-server-install for help)\n", False, False),
     ],
 )
-def test_ipactl_status_is_read_as_it_is_printed(
-    status: int, output: str, running: bool, configured: bool
-) -> None:
+def test_ipactl_status_is_read_as_it_is_printed(status: int, output: str, running: bool, configured: bool) -> None:
     services = SystemServices(FakeProcesses(lambda argv: Completed(argv, status, output, "")))
     assert services.ipa_running() is running
     assert services.ipa_configured() is configured
