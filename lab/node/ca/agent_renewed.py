@@ -7,23 +7,16 @@ import sys
 
 from cryptography import x509
 
-from lab.node.ca.agents import description_of
-from lab.node.ca.authority import der
+from lab.node.ca.agents import set_agent
 from lab.node.ca.client import AGENT_CERTIFICATE, AGENT_KEY
-from lab.node.ca.layout import PEOPLE
 from lab.node.facts import read_facts
 from lab.node.ldapi import directory
-
-AGENT = f"uid=ipara,{PEOPLE}"
 
 
 def main() -> int:
     certificate = x509.load_pem_x509_certificate(AGENT_CERTIFICATE.read_bytes())
     with directory(read_facts().ldapi_uri) as server:
-        server.replace(
-            AGENT,
-            {"description": description_of(certificate), "userCertificate;binary": der(certificate)},
-        )
+        set_agent(server, certificate)
     for path in (AGENT_CERTIFICATE, AGENT_KEY):
         path.chmod(0o440)
         shutil.chown(path, "root", "ipaapi")

@@ -13,6 +13,8 @@ from lab.node.ca.authority import der
 from lab.node.ca.layout import AGENTS, PEOPLE
 from lab.node.ldapi import Directory, escape_filter
 
+AGENT = f"uid=ipara,{PEOPLE}"
+
 
 class NotAnAgent(Exception):
     """The caller shows no certificate, or one that belongs to no agent."""
@@ -22,6 +24,11 @@ def description_of(certificate: x509.Certificate) -> str:
     """How Dogtag writes down whose certificate a user has: version, serial number, issuer, subject."""
     issuer, subject = certificate.issuer.rfc4514_string(), certificate.subject.rfc4514_string()
     return f"2;{certificate.serial_number};{issuer};{subject}"
+
+
+def set_agent(server: Directory, certificate: x509.Certificate) -> None:
+    """Make this the certificate of the agent that acts for the realm's API."""
+    server.replace(AGENT, {"description": description_of(certificate), "userCertificate;binary": der(certificate)})
 
 
 def agent_of(shown: bytes | None, connect: Callable[[], AbstractContextManager[Directory]]) -> str:

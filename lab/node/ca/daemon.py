@@ -11,12 +11,15 @@ import socket
 import ssl
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import Any
 
 import ldap
 
+from lab.node.ca.adopt import foreign
 from lab.node.ca.agents import agent_of
 from lab.node.ca.authority import Authority
 from lab.node.ca.layout import (
@@ -25,17 +28,19 @@ from lab.node.ca.layout import (
     CA_LOG,
     HTTP_PORT,
     HTTPS_PORT,
+    PASSWORDS,
     BadConfiguration,
     Configuration,
     read_configuration,
 )
 from lab.node.ca.notify import ready
-from lab.node.ca.records import NoSuchCertificate, Repository
+from lab.node.ca.records import NoSuchCertificate, RecordsRefused, Repository
 from lab.node.ca.service import Operations, handler_for
-from lab.node.ldapi import directory
+from lab.node.ldapi import Directory, directory
 from lab.node.services import WaitedTooLong, wait_for
 
 DIRECTORY_LIMIT = 40.0
+log = logging.getLogger(__name__)
 
 
 class Listener(ThreadingHTTPServer):
@@ -92,19 +97,36 @@ def start_logs() -> None:
 
 
 def prepare(config: Configuration) -> Operations:
-    """Load the key, and wait until the directory answers. Raises what the parts raise."""
+    """Load the key, and wait until the directory answers. Raises what the parts raise.
+
+    As Dogtag's, the server runs also when the directory refuses its account; what needs the records is refused then.
+    """
     signing = Authority.load(
         ALIAS / "ca_signing.crt", ALIAS / "ca_signing.key", config.key_password, config.realm, config.domain
     )
 
-    def connect() -> Any:
-        return directory(config.ldap_uri, bind_dn=config.bind_dn, password=config.bind_password, limit=15)
+    @contextmanager
+    def connect() -> Iterator[Directory]:
+        held = directory(config.ldap_uri, bind_dn=config.bind_dn, password=config.bind_password, limit=15)
+        with ExitStack() as stack:
+            try:
+                server = stack.enter_context(held)
+            except (ldap.INVALID_CREDENTIALS, ldap.NO_SUCH_OBJECT) as error:
+                raise RecordsRefused(
+                    f"the directory does not accept {config.bind_dn} with the password of {PASSWORDS}: "
+                    "the records below o=ipaca are of another installation"
+                ) from error
+            yield server
 
     repository = Repository(connect, config.first_serial, config.last_serial)
 
     def answers() -> bool:
         try:
-            repository.get(signing.certificate.serial_number)
+            remark = foreign(repository, signing.certificate)
+            if remark:
+                log.warning("%s", remark)
+        except RecordsRefused as refusal:
+            log.error("%s", refusal)
         except (ldap.SERVER_DOWN, ldap.UNAVAILABLE, ldap.BUSY):
             return False
         except NoSuchCertificate:

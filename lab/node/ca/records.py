@@ -23,6 +23,10 @@ class NoSuchCertificate(Exception):
     """No record has that serial number."""
 
 
+class RecordsRefused(Exception):
+    """The directory does not accept the authority's account."""
+
+
 class SerialsExhausted(Exception):
     """The range of serial numbers that this authority may give out is used up."""
 

@@ -21,6 +21,7 @@ from lab.node.ca.records import (
     AlreadyRevoked,
     NoSuchCertificate,
     Record,
+    RecordsRefused,
     Repository,
     SerialsExhausted,
     generalized,
@@ -42,6 +43,7 @@ REFUSALS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (BadRequest, HTTPStatus.BAD_REQUEST),
     (ValueError, HTTPStatus.BAD_REQUEST),
     (SerialsExhausted, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RecordsRefused, HTTPStatus.SERVICE_UNAVAILABLE),
     (ldap.LDAPError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 

@@ -9,9 +9,9 @@ from cryptography import x509
 
 from lab.node.ca.authority import der, pem
 from lab.node.component import Install
-from lab.node.facts import IPA_CA_CERT
+from lab.node.facts import IPA_CA_CERT, RealmFacts
 from lab.node.files import remove_file, remove_tree, write_file
-from lab.node.ldapi import directory
+from lab.node.ldapi import Directory, directory
 from lab.node.run import run
 
 TRUSTED = Path("/usr/local/share/ca-certificates/ipa-ca")
@@ -26,14 +26,19 @@ def publish(install: Install, authorities: Sequence[x509.Certificate]) -> None:
         # The system's trust store wants one certificate a file.
         write_file(TRUSTED / ("ca.crt" if number == 0 else f"ca-{number}.crt"), pem(one))
     run(["update-ca-certificates"])
-    values = [der(one) for one in authorities]
     with directory(install.facts.ldapi_uri) as server:
-        entry = f"cn=CAcert,cn=ipa,cn=etc,{install.facts.basedn}"
-        server.add_if_missing(
-            entry,
-            {"objectClass": ["top", "nsContainer", "pkiCA"], "cn": "CAcert", "cACertificate;binary": values},
-        )
-        server.replace(entry, {"cACertificate;binary": values})
+        publish_in_directory(server, install.facts, authorities)
+
+
+def publish_in_directory(server: Directory, facts: RealmFacts, authorities: Sequence[x509.Certificate]) -> None:
+    """Where hosts that join look for the certificates."""
+    values = [der(one) for one in authorities]
+    entry = f"cn=CAcert,cn=ipa,cn=etc,{facts.basedn}"
+    server.add_if_missing(
+        entry,
+        {"objectClass": ["top", "nsContainer", "pkiCA"], "cn": "CAcert", "cACertificate;binary": values},
+    )
+    server.replace(entry, {"cACertificate;binary": values})
 
 
 def withdraw() -> None:
