@@ -9,9 +9,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from lab.node import pkcs12
 from lab.node.ca.authority import BACKDATED, key_pem, name_of, new_key, pem, utc_now
 from lab.node.files import write_file
 
@@ -100,13 +101,11 @@ def open_authority(folder: Path) -> ExternalAuthority:
 
 
 def bundle(
-    authority: ExternalAuthority, hostname: str, pin: str, *, lifetime: timedelta = LIFETIME, name: str = ""
+    authority: ExternalAuthority, hostname: str, pin: str, *, lifetime: timedelta = LIFETIME, name: str = "Server-Cert"
 ) -> bytes:
     """PKCS #12 with a new server certificate, its key and its issuer."""
     certificate, key = authority.issue(hostname, lifetime=lifetime)
-    return pkcs12.serialize_key_and_certificates(
-        name.encode() or None, key, certificate, [authority.certificate], BestAvailableEncryption(pin.encode())
-    )
+    return pkcs12.bundle(key, certificate, pin, name=name, issuers=[authority.certificate])
 
 
 def issue_servers(folder: Path, hostname: str, pin: str) -> list[Path]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from cryptography import x509
 
-from lab.node import services
-from lab.node.ca.authority import der, key_pem, pem
+from lab.node import pkcs12, services
+from lab.node.ca.authority import der, pem
 from lab.node.component import Install
 from lab.node.facts import RealmFacts
 from lab.node.files import write_file
 from lab.node.install import trust
 from lab.node.install.certmonger import NICKNAME, switch_tls_on
-from lab.node.install.server_certificates import GivenCertificates, ServerCertificate
+from lab.node.install.server_certificates import GivenCertificates
 from lab.node.ldapi import directory
 from lab.node.run import run
 
@@ -55,21 +55,12 @@ def _import(facts: RealmFacts, given: GivenCertificates, nickname: str) -> None:
             file.write_bytes(pem(authority))
             name = authority.subject.rfc4514_string()
             run(["certutil", "-A", "-d", database, "-f", pins, "-n", name, "-t", "CT,C,C", "-a", "-i", str(file)])
-        password = Path(folder) / "password"
-        write_file(password, secrets.token_urlsafe(24), mode=0o600)
-        bundle = _bundle(Path(folder), given.directory, nickname, password)
+        bundle, password = Path(folder) / "server.p12", Path(folder) / "password"
+        secret, server = secrets.token_urlsafe(24), given.directory
+        write_file(password, secret, mode=0o600)
+        write_file(bundle, pkcs12.bundle(server.key, server.certificate, secret, name=nickname), mode=0o600)
         run(["pk12util", "-i", str(bundle), "-w", str(password), "-d", database, "-k", pins])
     remember_certificate(facts, "ldap", given.directory.certificate)
-
-
-def _bundle(folder: Path, server: ServerCertificate, nickname: str, password: Path) -> Path:
-    """A PKCS #12 file that NSS reads: openssl's, since what python3-cryptography writes has no ids of its keys."""
-    key, certificate, bundle = folder / "server.key", folder / "server.crt", folder / "server.p12"
-    write_file(key, key_pem(server.key), mode=0o600)
-    write_file(certificate, pem(server.certificate))
-    parts = ["-inkey", str(key), "-in", str(certificate), "-name", nickname, "-passout", f"file:{password}"]
-    run(["openssl", "pkcs12", "-export", *parts, "-out", str(bundle)])
-    return bundle
 
 
 def remember_certificate(facts: RealmFacts, service: str, certificate: x509.Certificate) -> None:
