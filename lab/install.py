@@ -12,15 +12,16 @@ NO_CLOCK = "--no-ntp"
 
 @dataclass(frozen=True)
 class InstallStep:
-    """One command on one host."""
+    """One installer on one host, and the commands there that have to run before it."""
 
     host: str
     argv: tuple[str, ...]
+    prepare: tuple[tuple[str, ...], ...] = ()
 
 
 def installation(topology: Topology) -> list[InstallStep]:
     """List the commands that install the realm, in order."""
-    return [InstallStep(member.name, tuple(_command(topology, member))) for member in topology.members]
+    return [InstallStep(member.name, tuple(_command(topology, member)), member.prepare) for member in topology.members]
 
 
 def _command(topology: Topology, member: Member) -> list[str]:

@@ -190,6 +190,9 @@ def install_realm(engine: Engine, topology: Topology, images: Mapping[str, str],
             host.wait_booted()
         for step in installation(topology):
             host = realm.hosts[step.host]
+            for argv in step.prepare:
+                say(f"  {host.fqdn}: {argv[0]}")
+                host.run(argv)
             say(f"  {host.fqdn}: {step.argv[0]}")
             started = time.monotonic()
             host.run(step.argv, timeout=1800)

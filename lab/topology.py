@@ -14,6 +14,7 @@ The words are those that FreeIPA labs use::
     name = "ipa1"
     capabilities = ["ca", "dns"]      # what it has; scenarios ask for it
     installer_options = ["--no-reverse"]
+    prepare = [["mkdir", "/srv/x"]]   # commands on that host before its installer
 
     [[replicas]]
     name = "ipa2"
@@ -47,7 +48,7 @@ _DOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})+")
 
 _TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients"}
 _PASSWORDS = {"admin", "directory_manager"}
-_MASTER = {"name", "image", "capabilities", "installer_options"}
+_MASTER = {"name", "image", "capabilities", "installer_options", "prepare"}
 _KEYS = {"servers": _MASTER, "replicas": _MASTER | {"from"}, "clients": _MASTER | {"server"}}
 
 
@@ -68,6 +69,7 @@ class Member:
     origin: str = ""
     capabilities: frozenset[str] = frozenset()
     installer_options: tuple[str, ...] = ()
+    prepare: tuple[tuple[str, ...], ...] = ()
     image: str = ""
 
     @property
@@ -138,6 +140,7 @@ def from_recipe(recipe: str) -> Topology:
                 **member,
                 "capabilities": frozenset(member["capabilities"]),
                 "installer_options": tuple(member["installer_options"]),
+                "prepare": tuple(tuple(argv) for argv in member.get("prepare", [])),
             }
         )
         for member in facts["members"]
@@ -194,6 +197,7 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
                 origin="" if origin == name else origin,
                 capabilities=frozenset(capabilities),
                 installer_options=tuple(_strings(entry, "installer_options", where)),
+                prepare=_commands(entry, "prepare", where),
                 image=_string(entry, "image", where, default=""),
             )
 
@@ -246,6 +250,13 @@ def _string(data: Mapping[str, Any], key: str, where: str, default: str | None =
     if not isinstance(value, str):
         raise BadTopology(f"{where}: '{key}' must be a string.")
     return value
+
+
+def _commands(data: Mapping[str, Any], key: str, where: str) -> tuple[tuple[str, ...], ...]:
+    value = data.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(argv, list) and argv for argv in value):
+        raise BadTopology(f"{where}: '{key}' must be a list of commands, each a list of its words.")
+    return tuple(tuple(_strings({key: argv}, key, where)) for argv in value)
 
 
 def _strings(data: Mapping[str, Any], key: str, where: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Lab files: what they say, and what is said about bad ones."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +79,9 @@ def test_what_is_shipped_loads_by_its_name(path: object) -> None:
         ('domain = "example.test"\n[[servers]]\nname = "ipa_1"', ["no host name"]),
         ('domain = "example.test"\n[[servers]]\nname = "a"\ncapabilities = ["cs"]', ["'cs'", "ca, dns"]),
         ('domain = "example.test"\n[[servers]]\nname = "a"\ncapabilities = "ca"', ["list of strings"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\nprepare = ["mkdir", "x"]', ["'prepare'", "commands"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\nprepare = [["mkdir", 5]]', ["'prepare'", "strings"]),
+        ('domain = "example.test"\n[[servers]]\nname = "a"\nprepare = [[]]', ["'prepare'", "commands"]),
         ('domain = "example.test"\n[[servers]]\nname = "a"\n[[clients]]\nname = "a"', ["two hosts"]),
         ('domain = "example.test"\n[[servers]]\nname = "a"\n[[replicas]]\nname = "b"\nfrom = "c"', ["'c'"]),
         ('domain = "example.test"\n[[servers]]\nname = "a"\n[passwords]\nadmin = "short"', ["8 characters"]),
@@ -108,15 +113,39 @@ names = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
     members=st.lists(names, min_size=1, max_size=5, unique=True),
     capabilities=st.sets(st.sampled_from(sorted(CAPABILITIES))),
     options=st.lists(st.from_regex(r"--[a-z-]{1,12}", fullmatch=True), max_size=3),
+    prepare=st.lists(st.lists(names, min_size=1, max_size=3), max_size=2),
 )
-def test_a_recipe_holds_the_whole_topology(members: list[str], capabilities: set[str], options: list[str]) -> None:
+def test_a_recipe_holds_the_whole_topology(
+    members: list[str], capabilities: set[str], options: list[str], prepare: list[list[str]]
+) -> None:
     tables = [f"[[servers]]\nname = '{members[0]}'"]
     tables += [f"[[replicas]]\nname = '{name}'" for name in members[1:]]
-    extra = f"\ncapabilities = {sorted(capabilities)}\ninstaller_options = {options}\n"
+    extra = f"\ncapabilities = {sorted(capabilities)}\ninstaller_options = {options}\nprepare = {prepare}\n"
     topology = parse('domain = "example.test"\n' + "".join(f"{table}{extra}" for table in tables), name="any")
     again = from_recipe(topology.recipe())
     assert again == topology
     assert again.recipe() == topology.recipe()
+
+
+def test_what_prepares_a_host_is_not_its_installer() -> None:
+    """A scenario that installs a server anew takes the first step of its host."""
+    topology = load("caless")
+    (step,) = installation(topology)
+    assert step.argv[0] == "ipa-server-install"
+    ((command, *words),) = step.prepare
+    assert command == "ipalab-external-certs"
+    assert topology.fqdn(topology.members[0]) in words
+    for file in ("dirsrv.p12", "http.p12"):
+        assert f"{words[words.index('--out') + 1]}/{file}" in step.argv
+    assert step.argv[step.argv.index("--dirsrv-pin") + 1] == words[words.index("--pin") + 1]
+
+
+def test_a_recipe_from_before_hosts_were_prepared_is_read() -> None:
+    topology = parse(PAIR, name="pair")
+    old = json.loads(topology.recipe())
+    for member in old["members"]:
+        del member["prepare"]
+    assert from_recipe(json.dumps(old)) == topology
 
 
 def test_the_recipe_tells_two_topologies_apart() -> None:
