@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
-from ipabackup.archive import inode, manifest, tarformat
+from ipabackup.archive import manifest
 from ipabackup.archive.gpg import Keyring
 from ipabackup.archive.layout import MANIFEST
-from ipabackup.archive.member import Finding, Kind, Member, Problem
-from ipabackup.archive.pipeline import CHUNK, FileSink, GpgSink, Sink, ZstdSink
-from ipabackup.errors import IpaBackupError
+from ipabackup.archive.member import Finding, Member
+from ipabackup.archive.pipeline import FileSink, GpgSink, Sink, ZstdSink
+from ipabackup.archive.tarstream import TarStream
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,50 @@ class Sealed:
     uncompressed_size: int
     members: int
     findings: tuple[Finding, ...]
+
+
+class Payload(Protocol):
+    """What a backup is written into, whichever its format: members by their names in ``layout``."""
+
+    def add_path(self, path: Path, name: str) -> None:
+        """Add ``path`` as the member ``name``; of a folder only itself.
+
+        What cannot be archived becomes a finding.  A name that is there already is not added a second time.
+        """
+        ...
+
+    def add_tree(self, path: Path, name: str, *, exclude: Callable[[str], bool] | None = None) -> None:
+        """Add ``path`` and all below it, in the order of names.
+
+        ``exclude`` gets absolute paths; a folder that it hides is left out with its contents.  Symbolic
+        links are not followed.
+        """
+        ...
+
+    def add_parents(self, path: Path, name: str) -> None:
+        """Add the folders that lead to ``path`` (below the first part of ``name``), so that they can be
+        made as they were.
+        """
+        ...
+
+    def add_bytes(self, name: str, data: bytes, *, mode: int = 0o600) -> None:
+        """Add a regular file of root's with this content, of this moment."""
+        ...
+
+    def add_stream(self, name: str, source: BinaryIO, size: int, *, mode: int = 0o600) -> None:
+        """Add a regular file of root's with exactly ``size`` bytes from ``source``.
+
+        Raises IpaBackupError when the source ends before.
+        """
+        ...
+
+    def close(self) -> Sealed:
+        """Finish the stream, bring it to the disk."""
+        ...
+
+    def abort(self) -> None:
+        """Stop the pipeline and remove the file."""
+        ...
 
 
 class PayloadWriter:
@@ -59,15 +99,9 @@ class PayloadWriter:
         sink: Sink = self._file
         if keyring is not None:
             sink = GpgSink(sink, keyring)
-        self._sink: Sink = ZstdSink(sink, level=level, threads=threads)
-        self._progress = progress
-        self._buffer = bytearray()
-        self._archived = 0
-        self._uncompressed = 0
         self._lines: list[bytes] = []
-        self._names: set[str] = set()
-        self._links: dict[tuple[int, int], str] = {}
-        self._findings: list[Finding] = []
+        compressor = ZstdSink(sink, level=level, threads=threads)
+        self._tar = TarStream(compressor, progress=progress, recorded=self._list)
         self._open = True
 
     def __enter__(self) -> PayloadWriter:
@@ -82,244 +116,47 @@ class PayloadWriter:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What could not be archived as it should be, so far."""
-        return tuple(self._findings)
+        return self._tar.findings
 
     def add_path(self, path: Path, name: str) -> None:
-        """Add ``path`` as the member ``name``; of a folder only itself.
-
-        What cannot be archived becomes a finding.  A name that is there already is not added a second time.
-        """
-        if name in self._names:
-            return
-        try:
-            status = os.lstat(path)
-            kind = inode.kind_of(status)
-            if kind is None:
-                self._find(path, Problem.SOCKET)
-            elif kind is Kind.FILE:
-                self._add_regular(path, name)
-            else:
-                self._add_other(path, name, status)
-        except (FileNotFoundError, NotADirectoryError):
-            self._find(path, Problem.VANISHED)
-        except (OSError, ValueError) as error:
-            self._find(path, Problem.UNREADABLE, str(error))
+        """See Payload."""
+        self._tar.add_path(path, name)
 
     def add_tree(self, path: Path, name: str, *, exclude: Callable[[str], bool] | None = None) -> None:
-        """Add ``path`` and all below it, in the order of names.
-
-        ``exclude`` gets absolute paths; a folder that it hides is left out with its contents.  Symbolic
-        links are not followed.
-        """
-        if exclude is not None and exclude(os.fspath(path)):
-            return
-        self.add_path(path, name)
-        if path.is_symlink() or not path.is_dir():
-            return
-        try:
-            below = sorted(entry.name for entry in os.scandir(path))
-        except OSError as error:
-            self._find(path, Problem.UNREADABLE, str(error))
-            return
-        for entry in below:
-            self.add_tree(path / entry, f"{name}/{entry}", exclude=exclude)
+        """See Payload."""
+        self._tar.add_tree(path, name, exclude=exclude)
 
     def add_parents(self, path: Path, name: str) -> None:
-        """Add the folders that lead to ``path`` (below the first part of ``name``), so that they can be
-        made as they were.
-        """
-        parts = name.split("/")
-        above = list(path.parents)[: max(len(parts) - 2, 0)]
-        for depth, parent in enumerate(reversed(above), start=2):
-            if parent.is_dir() and not parent.is_symlink():
-                self.add_path(parent, "/".join(parts[:depth]))
+        """See Payload."""
+        self._tar.add_parents(path, name)
 
     def add_bytes(self, name: str, data: bytes, *, mode: int = 0o600) -> None:
-        """Add a regular file of root's with this content, of this moment."""
-        member = self._own(name, len(data), mode)
-        self._begin(member)
-        self._write(data)
-        self._end(member, len(data), hashlib.sha256(data).hexdigest())
+        """See Payload."""
+        self._tar.add_bytes(name, data, mode=mode)
 
     def add_stream(self, name: str, source: BinaryIO, size: int, *, mode: int = 0o600) -> None:
-        """Add a regular file of root's with exactly ``size`` bytes from ``source``.
-
-        Raises IpaBackupError when the source ends before.
-        """
-        member = self._own(name, size, mode)
-        self._begin(member)
-        digest = hashlib.sha256()
-        left = size
-        while left:
-            data = source.read(min(CHUNK, left))
-            if not data:
-                raise IpaBackupError(f"{name} ended {left} bytes before its announced size")
-            digest.update(data)
-            self._write(data)
-            self._advance(len(data))
-            left -= len(data)
-        self._end(member, size, digest.hexdigest())
+        """See Payload."""
+        self._tar.add_stream(name, source, size, mode=mode)
 
     def close(self) -> Sealed:
         """Write the manifest, finish the stream, bring it to the disk."""
         members = len(self._lines)
-        content = manifest.render(self._lines)
-        last = self._own(MANIFEST, len(content), 0o600)
-        self._begin(last)
-        self._write(content)
-        self._write(tarformat.padding(len(content)))
-        # Two empty blocks end an archive, which is then padded to a whole record.
-        end = 2 * tarformat.BLOCK
-        self._write(b"\0" * (end + -(self._uncompressed + end) % tarformat.RECORD))
-        self._flush()
-        self._sink.finish()
+        self._tar.add_bytes(MANIFEST, manifest.render(self._lines))
+        self._tar.finish()
         self._open = False
         return Sealed(
             path=self._file.path,
             size=self._file.size,
             sha256=self._file.sha256,
-            uncompressed_size=self._uncompressed,
+            uncompressed_size=self._tar.uncompressed,
             members=members,
-            findings=tuple(self._findings),
+            findings=self._tar.findings,
         )
 
     def abort(self) -> None:
-        """Stop the pipeline and remove the file."""
+        """See Payload."""
         self._open = False
-        self._sink.abort()
+        self._tar.abort()
 
-    def _add_regular(self, path: Path, name: str) -> None:
-        # O_NONBLOCK: should the path have become a fifo since the lstat, opening it must not hang.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        handle = os.open(path, flags)
-        try:
-            before = os.fstat(handle)
-            if not stat.S_ISREG(before.st_mode):
-                self._find(path, Problem.CHANGED, "it is no longer a regular file")
-                return
-            member = inode.describe(path, name, before, handle)
-            key = (before.st_dev, before.st_ino)
-            if before.st_nlink > 1 and key in self._links:
-                link = replace(member, kind=Kind.HARDLINK, size=0, link_target=self._links[key], xattrs={})
-                link = replace(link, acl_access="", acl_default="", selinux="")
-                self._begin(link)
-                self._end(link, 0, "")
-                return
-            if before.st_nlink > 1:
-                self._links[key] = name
-            member = replace(member, data_map=inode.data_map(handle, before))
-            self._begin(member)
-            digest, complete = self._copy(handle, member)
-            self._end(member, tarformat.stored_size(member), digest)
-            after = os.fstat(handle)
-            seen = (before.st_size, before.st_mtime_ns, before.st_ctime_ns)
-            if not complete or seen != (after.st_size, after.st_mtime_ns, after.st_ctime_ns):
-                self._find(path, Problem.CHANGED, f"{before.st_size} bytes before, {after.st_size} after")
-        finally:
-            os.close(handle)
-
-    def _add_other(self, path: Path, name: str, status: os.stat_result) -> None:
-        member = inode.describe(path, name, status)
-        key = (status.st_dev, status.st_ino)
-        if member.kind is not Kind.DIRECTORY and status.st_nlink > 1:
-            if key in self._links:
-                member = replace(
-                    member,
-                    kind=Kind.HARDLINK,
-                    link_target=self._links[key],
-                    xattrs={},
-                    device=(0, 0),
-                    selinux="",
-                )
-            else:
-                self._links[key] = name
-        self._begin(member)
-        self._end(member, 0, "")
-
-    def _copy(self, handle: int, member: Member) -> tuple[str, bool]:
-        """Copy a file's data, and exactly as much as was announced; the digest, and whether all of it was
-        there.
-        """
-        digest = hashlib.sha256()
-        complete = True
-        position = 0
-        pieces: tuple[tuple[int, int], ...] = ((0, member.size),)
-        if member.data_map is not None:
-            self._write(tarformat.sparse_map(member))
-            pieces = member.data_map
-        for offset, length in pieces:
-            _hash_zeros(digest, offset - position)
-            os.lseek(handle, offset, os.SEEK_SET)
-            left = length
-            while left:
-                try:
-                    data = os.read(handle, min(CHUNK, left))
-                except OSError as error:
-                    # The header is written: the archive must get as many bytes as it announced.
-                    self._find(Path(member.name), Problem.UNREADABLE, str(error))
-                    data = b""
-                if not data:
-                    # The file shrank: zeros keep the archive whole, and the finding tells.
-                    complete = False
-                    data = b"\0" * min(CHUNK, left)
-                digest.update(data)
-                self._write(data)
-                self._advance(len(data))
-                left -= len(data)
-            position = offset + length
-        _hash_zeros(digest, member.size - position)
-        return digest.hexdigest(), complete
-
-    def _own(self, name: str, size: int, mode: int) -> Member:
-        if name in self._names:
-            raise IpaBackupError(f"{name} is in the payload already")
-        return Member(
-            name,
-            Kind.FILE,
-            size=size,
-            mode=mode,
-            uname=inode.user_name(0),
-            gname=inode.group_name(0),
-            mtime_ns=time.time_ns(),
-        )
-
-    def _begin(self, member: Member) -> None:
-        if not member.name or member.name.startswith("/") or ".." in member.name.split("/"):
-            raise IpaBackupError(f"not a member's name: {member.name!r}")
-        self._write(tarformat.header(member))
-
-    def _end(self, member: Member, stored: int, sha256: str) -> None:
-        self._write(tarformat.padding(stored))
-        self._names.add(member.name)
+    def _list(self, member: Member, sha256: str) -> None:
         self._lines.append(manifest.line(member, sha256))
-
-    def _advance(self, size: int) -> None:
-        self._archived += size
-        if self._progress is not None:
-            self._progress(self._archived)
-
-    def _find(self, path: Path, problem: Problem, detail: str = "") -> None:
-        self._findings.append(Finding(os.fspath(path), problem, detail))
-
-    def _write(self, data: bytes) -> None:
-        """Small pieces are gathered: a call into the compressor costs more than a header is worth."""
-        self._uncompressed += len(data)
-        if len(data) >= CHUNK // 4:
-            self._flush()
-            self._sink.write(data)
-            return
-        self._buffer += data
-        if len(self._buffer) >= CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._buffer:
-            self._sink.write(bytes(self._buffer))
-            self._buffer.clear()
-
-
-def _hash_zeros(digest: hashlib._Hash, count: int) -> None:
-    block = bytes(CHUNK)
-    while count > 0:
-        digest.update(block[: min(CHUNK, count)])
-        count -= CHUNK
