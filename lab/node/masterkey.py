@@ -72,6 +72,8 @@ def read_stash(data: bytes) -> MasterKey:
         while place < len(data):
             (size,) = struct.unpack_from(">i", data, place)
             place += 4
+            if place + abs(size) > len(data):
+                raise BadKey("the stash ends within an entry")
             # Negative sizes are holes that deleted entries left.
             if size > 0:
                 found.append(_keytab_entry(data[place : place + size]))

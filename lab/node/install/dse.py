@@ -59,12 +59,16 @@ def read_changes(text: str, source: str) -> list[Change]:
                 parser.parse_change_records()
             else:
                 parser.parse_entry_records()
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, EOFError) as error:
             raise Refused(f"{source} is not LDIF: {error}") from error
         if not parser.all_records and not parser.all_modify_changes:
             raise Refused(f"{source}: only entries and changes with changetype modify can be applied")
         found += [Change(dn, entry) for dn, entry in parser.all_records]
         for dn, modifications, _controls in parser.all_modify_changes:
+            for kind, name, values in modifications:
+                # The parser also loses values whose attribute is spelled otherwise than in the line above them.
+                if kind != ldap.MOD_DELETE and not values:
+                    raise Refused(f"{source}: {dn}: {name} has no values; spell it the same in each line")
             done = tuple((kind, name, tuple(values or ())) for kind, name, values in modifications)
             found.append(Change(dn, None, done))
     return found
