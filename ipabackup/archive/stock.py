@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from ipabackup.archive import layout
 from ipabackup.archive.member import Kind, Member
+from ipabackup.errors import IpaBackupError
 
 FILES = "files.tar"
+ROOT = "."
 _BACKENDS = ("userRoot", "ipaca")
 
 
@@ -49,3 +51,23 @@ def split_ldif(name: str) -> tuple[str, str]:
             return stem[: -len(backend) - 1], backend
     instance, _, backend = stem.rpartition("-")
     return (instance, backend) if instance else (stem, stem)
+
+
+def spelled(name: str) -> str:
+    """How format 1 calls the member that has this name in ``layout``: the reverse of the above.
+
+    Raises IpaBackupError for what has no place in it.
+    """
+    if name == ROOT:
+        return ROOT
+    if name == FILES:
+        return f"./{FILES}"
+    top, _, rest = name.partition("/")
+    if top == layout.FILES and rest:
+        return rest
+    parts = name.split("/")
+    if top == layout.DATA and len(parts) >= 3 and parts[2] == "binary":
+        return "/".join([".", parts[1], *parts[3:]])
+    if top == layout.DATA and len(parts) == 4 and parts[2] == "ldif":
+        return f"./{parts[1]}-{parts[3]}"
+    raise IpaBackupError(f"{name} has no place in format 1")

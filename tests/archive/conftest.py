@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from ipabackup.archive.gpg import Keyring
+from ipabackup.archive.gpg import Keyring, check_encryption, keyring
 from ipabackup.archive.header import BackupType, Header
 from ipabackup.archive.publish import PartialBackup
 from ipabackup.archive.writer import PayloadWriter
+from ipabackup.host.processes import SystemProcesses
 
 MOMENT = datetime(2026, 11, 21, 21, 21, 22, tzinfo=timezone.utc)
+KEY = Path(__file__).parents[1] / "fixtures" / "throwaway"
+"""A key of the tests' own, as the two files that ``--gpg-keyring`` takes by their prefix."""
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures" / "freeipa-4.13-debian"
 
 
@@ -47,3 +50,11 @@ def stock_backups() -> Path:
     if not FIXTURES.is_dir():
         pytest.skip(f"{FIXTURES} is not here")
     return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def key() -> Iterator[Keyring]:
+    """A keyring with one key, proven to work."""
+    processes = SystemProcesses()
+    with keyring(str(KEY), processes) as ring:
+        yield check_encryption(ring, processes)
