@@ -111,8 +111,8 @@ def test_a_template_keeps_its_placeholders_on_one_line(tmp_path: Path) -> None:
     assert (data / "other.ldif").read_text() == "dn: cn=other\n"
 
 
-# python-ldap's writer, which writes the change here, loses a tab at the end of a value.
-@given(st.binary(min_size=1, max_size=60).filter(lambda value: value == value.strip()))
+# python-ldap's writer, which writes the change here, does not encode every kind of white space at the ends.
+@given(st.binary(max_size=60).map(lambda value: b"x" + value + b"x"))
 def test_any_value_survives(value: bytes) -> None:
     out = io.StringIO()
     ldif.LDIFWriter(out).unparse("cn=config", [(2, "nsslapd-port", [value])])
