@@ -20,9 +20,10 @@ from ipabackup.archive.header import BackupType, Header
 from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
 from ipabackup.archive.publish import PartialBackup, leftovers
 from ipabackup.archive.writer import PayloadWriter, Sealed
+from ipabackup.directory.config_copy import export_config
+from ipabackup.directory.connection import ENABLED
 from ipabackup.directory.ldif_scan import records
 from ipabackup.directory.staging import make_staging, remove_leftovers
-from ipabackup.directory.tools import export_config
 from ipabackup.errors import Refused, UsageError
 from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
@@ -325,7 +326,7 @@ def configured_services(ldif: Path, host: str) -> list[str]:
             if below not in dn.lower() or dn.lower().startswith("nsuniqueid="):
                 continue
             states = {value.lower() for value in attributes.get("ipaconfigstring", ())}
-            if states & {b"enabledservice", b"hiddenservice"} and "cn" in attributes:
+            if states & ENABLED and "cn" in attributes:
                 found.append(attributes["cn"][0].decode("utf-8", "replace"))
     return sorted(found)
 

@@ -5,6 +5,7 @@ Each class carries the exit status of the command and, as its docstring's first 
 ``remedy`` what to do next.
 
     IpaBackupError                 1
+    ├── DirectoryFailure           1   a directory tool or task failed, or did less than it was asked to
     ├── UsageError                 2   wrong words on the command line
     ├── Refused                    3   not on this host, or not now; nothing was changed
     │   ├── NotRoot
@@ -42,6 +43,10 @@ class IpaBackupError(Exception):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.message, self.state, self.remedy) if part)
+
+
+class DirectoryFailure(IpaBackupError):
+    """A directory tool or task failed, or did less than it was asked to."""
 
 
 class UsageError(IpaBackupError):

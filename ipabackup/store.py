@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from ipabackup.archive.gpg import Keyring, check_decryption
 from ipabackup.archive.header import STOCK_FORMAT, Header
 from ipabackup.archive.layout import HEADER, record_name
 from ipabackup.archive.reader import PayloadReader, open_payload, payload_path, read_header
-from ipabackup.errors import DamagedBackup, Incomplete, Refused, UnsupportedFormat
+from ipabackup.errors import DamagedBackup, Incomplete, Refused
 from ipabackup.host.processes import Processes
+from ipabackup.inventory import Rule, load
 from ipabackup.record import SERVER, ServerRecord
+from ipabackup.stock_record import survey_stock
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,19 @@ class OpenedBackup:
     reader: PayloadReader
 
 
-def open_backup(path: Path, keyring: Keyring, processes: Processes) -> OpenedBackup:
+def open_backup(
+    path: Path, keyring: Keyring, processes: Processes, rules: Sequence[Rule] | None = None
+) -> OpenedBackup:
     """Open the backup in the folder `path` and read its whole payload once to check every digest in it.
 
-    Raises NotABackup, DamagedBackup, UnsupportedFormat, KeyProblem and WrongKey.
+    One of format 1 has no record of its server: it is gathered from what is in it, with `rules`, the inventory's
+    (default: those of this host).  Raises NotABackup, DamagedBackup, UnsupportedFormat, KeyProblem and WrongKey.
     """
     header = read_header(path)
     if header.version == STOCK_FORMAT:
-        raise UnsupportedFormat(
-            f"{path} has format 1, which this version can extract but not restore.",
-            remedy="Use --extract, or FreeIPA's own ipa-restore.",
-        )
+        stock = _reader(path, header, keyring, processes)
+        known, restorable = survey_stock(stock, load() if rules is None else rules)
+        return OpenedBackup(path, header, known, restorable)
     reader = _checked_reader(path, header, keyring, processes)
     content = reader.read([record_name(SERVER)]).get(record_name(SERVER))
     if content is None:
@@ -57,11 +61,17 @@ def open_backup(path: Path, keyring: Keyring, processes: Processes) -> OpenedBac
 
 
 def _checked_reader(path: Path, header: Header, keyring: Keyring, processes: Processes) -> PayloadReader:
-    reader = open_payload(path, keyring)
-    if header.encrypted:
-        check_decryption(keyring, payload_path(path, header), processes)
+    reader = _reader(path, header, keyring, processes)
     reader.verify()
     return reader
+
+
+def _reader(path: Path, header: Header, keyring: Keyring, processes: Processes) -> PayloadReader:
+    payload = payload_path(path, header)
+    # A header of format 1 does not tell; the payload's name does.
+    if header.encrypted or payload.suffix == ".gpg":
+        check_decryption(keyring, payload, processes)
+    return open_payload(path, keyring)
 
 
 def extract_backup(path: Path, target: Path, keyring: Keyring, processes: Processes) -> int:

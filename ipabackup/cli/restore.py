@@ -44,6 +44,13 @@ def make_parser() -> Parser:
     parser.add_argument("--online", action="store_true", help="restore data while the directory server runs")
     parser.add_argument("--instance", metavar="NAME", help="restore only this directory instance (default: all)")
     parser.add_argument("--backend", metavar="NAME", help="restore only this backend (default: all)")
+    parser.add_argument(
+        "--replication",
+        choices=("authoritative", "catch-up"),
+        default="authoritative",
+        help="authoritative: the backup is right, other masters have to be re-initialised from this one; catch-up: "
+        "this host died, and the other masters bring it what it missed (default: %(default)s)",
+    )
     parser.add_argument("--no-logs", action="store_true", help="do not restore log files")
     parser.add_argument("-U", "--unattended", action="store_true", help="never ask")
     parser.add_argument(
@@ -78,6 +85,7 @@ def _restore(arguments: Namespace, display: Display) -> int:
             display.say(f"Checking {path}")
             opened = open_backup(path, ring, machine.processes)
             options = RestoreOptions(
+                authoritative=arguments.replication == "authoritative",
                 data=arguments.data,
                 online=arguments.online,
                 instance=arguments.instance,

@@ -12,16 +12,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 import ldap
+import ldap.dn
 import ldap.sasl
 from ldap.controls import SimplePagedResultsControl
 
-from ipabackup.directory.tools import DirectoryFailure
-from ipabackup.errors import WrongPassword
+from ipabackup.errors import DirectoryFailure, WrongPassword
 
 DIRECTORY_MANAGER = "cn=Directory Manager"
 #: Seconds for one LDAP operation.
 LIMIT = 600
 _PAGE = 5000
+#: Values of ipaConfigString, in lower case, that say that a master runs a service.
+ENABLED = frozenset({b"enabledservice", b"hiddenservice"})
 
 
 @contextmanager
@@ -100,3 +102,24 @@ def count_entries(uri: str, suffix: str, created_before: datetime | None = None)
             if not cookies or not cookies[0]:
                 return count
             page.cookie = cookies[0]
+
+
+def masters(uri: str, basedn: str) -> dict[str, frozenset[str]]:
+    """The masters below ``cn=masters``, and which services each has enabled (or hidden); raises DirectoryFailure."""
+    base = f"cn=masters,cn=ipa,cn=etc,{basedn}"
+    found: dict[str, set[str]] = {}
+    with connected(uri) as connection:
+        try:
+            entries = connection.search_s(base, ldap.SCOPE_SUBTREE, "(cn=*)", ["cn", "ipaConfigString"])
+        except ldap.NO_SUCH_OBJECT:
+            return {}
+        except ldap.LDAPError as error:
+            raise DirectoryFailure(f"The masters of the realm cannot be read: {error}.") from error
+    depth = len(ldap.dn.str2dn(base))
+    for dn, values in entries:
+        parts = ldap.dn.str2dn(dn)
+        if len(parts) == depth + 1:
+            found.setdefault(parts[0][0][1], set())
+        elif len(parts) == depth + 2 and {value.lower() for value in values.get("ipaConfigString", [])} & ENABLED:
+            found.setdefault(parts[1][0][1], set()).add(parts[0][0][1])
+    return {host: frozenset(services) for host, services in found.items()}

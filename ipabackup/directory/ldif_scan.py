@@ -125,3 +125,16 @@ def records(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, list[bytes]
     found = record()
     if found:
         yield found
+
+
+def without_ruv(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of an LDIF export without the RUV entry, so that its import begins a new replication generation."""
+    beginning = f"dn: nsuniqueid={RUV_UNIQUE_ID}".encode()
+    leaving_out = False
+    for line in lines:
+        if line.lower().startswith(beginning):
+            leaving_out = True
+        if not leaving_out:
+            yield line
+        elif not line.strip():
+            leaving_out = False

@@ -20,6 +20,10 @@ class Directory(Protocol):
         """The number of entries below `suffix` that are not tombstones; with `created_before`, only older ones."""
         ...
 
+    def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
+        """The masters of the realm that the directory knows, and the services that are enabled on each."""
+        ...
+
     def backup(self, uri: str, target: Path) -> None:
         """Write the binary backup of all databases into the new folder `target`."""
         ...
@@ -43,6 +47,10 @@ class LocalDirectory:
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         """See Directory."""
         return connection.count_entries(uri, suffix, created_before)
+
+    def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
+        """See Directory."""
+        return connection.masters(uri, basedn)
 
     def backup(self, uri: str, target: Path) -> None:
         """See Directory."""

@@ -15,7 +15,7 @@ import ldap
 import ldap.modlist
 
 from ipabackup.directory.connection import connected
-from ipabackup.directory.tools import DirectoryFailure
+from ipabackup.errors import DirectoryFailure
 
 TASKS = "cn=tasks,cn=config"
 #: Seconds that one task may take: an import of a million entries takes about a quarter of an hour.

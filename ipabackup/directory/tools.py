@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ipabackup.directory.config_copy import ExportSource
+from ipabackup.directory.generation import renew
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import LdifSummary, count_entries
-from ipabackup.errors import IpaBackupError
+from ipabackup.errors import DirectoryFailure
 from ipabackup.host.processes import Completed, Processes
 
 NS_SLAPD = "ns-slapd"
@@ -23,18 +25,6 @@ NS_SLAPD = "ns-slapd"
 LIMIT = 6 * 3600.0
 _ATTEMPTS = 3
 _log = logging.getLogger(__name__)
-
-
-class DirectoryFailure(IpaBackupError):
-    """A directory tool failed, or did less than it was asked to."""
-
-
-@dataclass(frozen=True)
-class ExportSource:
-    """A configuration to export with (see `export_config`), and the log that the server's tools write with it."""
-
-    config_dir: Path
-    error_log: Path
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,10 @@ class DirectoryTools(Protocol):
 
     def load(self, instance: Instance, backend: str, source: Path) -> None:
         """Replace `backend` by the content of the LDIF `source` (``ldif2db``)."""
+        ...
+
+    def renew(self, instance: Instance) -> tuple[str, ...]:
+        """Give the databases of `instance` a new replication generation; returns the replicated suffixes."""
         ...
 
 
@@ -123,6 +117,10 @@ class OfflineTools:
         if skipped and int(skipped.group(1)):
             raise DirectoryFailure(f"The import into {backend} skipped {skipped.group(1)} entries: {completed.said}")
 
+    def renew(self, instance: Instance) -> tuple[str, ...]:
+        """See DirectoryTools."""
+        return renew(instance)
+
     def _slapd(self, *words: str, output: Path | None = None) -> Completed:
         """Run one tool; when it crashes, remove what it wrote to `output` and run it again.
 
@@ -166,61 +164,3 @@ def _reason(completed: Completed) -> str:
     lines = (completed.stderr + completed.stdout).splitlines()
     errors = [line for line in lines if " - ERR - " in line or " - EMERG - " in line or " - CRIT - " in line]
     return " / ".join((errors or lines)[-4:]).strip() or "it said nothing"
-
-
-def export_config(instance: Instance, archive: Path, target: Path) -> ExportSource:
-    """Make a configuration with which `OfflineTools.export` reads the binary backup in `archive` instead of the live
-    database, so that the server can run meanwhile.  It is made in the new folder `target`.
-
-    The export may write to the database that it reads: archive it before exporting from it.
-    """
-    shutil.copytree(instance.config_dir, target, symlinks=True)
-    state = target / "state"
-    state.mkdir()
-    home = Path(archive)
-    moved = {
-        "nsslapd-directory": str(home),
-        "nsslapd-db-home-directory": str(home),
-        "nsslapd-db-logdirectory": str(home),
-        "nsslapd-lockdir": str(state),
-        "nsslapd-rundir": str(state),
-        "nsslapd-tmpdir": str(state),
-        "nsslapd-ldapifilepath": str(state / "socket"),
-        "nsslapd-errorlog": str(state / "errors"),
-        "nsslapd-accesslog": str(state / "access"),
-        "nsslapd-auditlog": str(state / "audit"),
-        "nsslapd-auditfaillog": str(state / "auditfail"),
-        "nsslapd-securitylog": str(state / "security"),
-        "nsslapd-schemadir": str(target / "schema"),
-        "nsslapd-certdir": str(target),
-        "nsslapd-ldifdir": str(state),
-        "nsslapd-bakdir": str(state),
-    }
-    dse = target / "dse.ldif"
-    dse.write_bytes(relocated(dse.read_bytes(), moved, instance))
-    owner = instance.config_dir.stat()
-    for path in (target, *target.rglob("*")):
-        if not path.is_symlink():
-            shutil.chown(path, owner.st_uid, owner.st_gid)
-    return ExportSource(target, state / "errors")
-
-
-def relocated(dse: bytes, moved: dict[str, str], instance: Instance) -> bytes:
-    """The configuration `dse` with every attribute named in `moved` pointing to its new value.
-
-    A backend's own folder (bdb) moves with the database: it keeps its name below the new home.
-    """
-    text = dse.replace(b"\n ", b"")
-    lines = []
-    backend_dirs = {str(backend.directory): backend.name for backend in instance.backends}
-    for line in text.split(b"\n"):
-        name, colon, value = line.partition(b": ")
-        key = name.decode("ascii", "replace").lower()
-        old = value.decode("utf-8", "surrogateescape")
-        if colon and key == "nsslapd-directory" and old in backend_dirs and old != str(instance.database_dir):
-            lines.append(name + b": " + f"{moved[key]}/{backend_dirs[old]}".encode())
-        elif colon and key in moved:
-            lines.append(name + b": " + moved[key].encode())
-        else:
-            lines.append(line)
-    return b"\n".join(lines)

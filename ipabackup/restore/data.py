@@ -19,7 +19,7 @@ from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
-from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd
+from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.server import Machine, Server
 from ipabackup.steps import Plan, Reporter, Step
@@ -31,6 +31,7 @@ class _Run:
     """What the steps of one data restore hand to each other."""
 
     backup: OpenedBackup
+    options: RestoreOptions
     machine: Machine
     chosen: list[Chosen]
     units: list[str]
@@ -60,7 +61,7 @@ def plan_data_restore(
             f"The backup is one of the realm {record.realm}, but this server belongs to {server.realm}.",
             remedy="Data can be restored on any server of the same realm.",
         )
-    chosen = choose(backup, server, options)
+    chosen = choose(backup, server, options, alone=_alone(server, machine))
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
     if options.online and len(active) < len(chosen):
@@ -68,7 +69,7 @@ def plan_data_restore(
             "The directory server is not running, so nothing can be restored online.",
             remedy="Start it, or leave out --online.",
         )
-    run = _Run(backup, machine, chosen, [] if options.online else active)
+    run = _Run(backup, options, machine, chosen, [] if options.online else active)
     steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
     if options.online:
         steps.append(Step("restore-data", "Restoring into the running directory", lambda report: _load(run, report)))
@@ -106,12 +107,24 @@ def plan_data_restore(
     return RestorePlan(plan, overwrites, difference_of_versions(backup.header.ipa_version, machine))
 
 
-def choose(backup: OpenedBackup, server: Server, options: RestoreOptions) -> list[Chosen]:
+def _alone(server: Server, machine: Machine) -> bool:
+    """Whether the running directory says that this is the realm's only master; not knowing counts as no."""
+    for instance in server.instances:
+        holds = any(backend.suffix.lower() == server.basedn.lower() for backend in instance.backends)
+        if holds and machine.services.is_active(instance.unit):
+            return len(machine.directory.masters(instance.ldapi_uri, server.basedn)) <= 1
+    return False
+
+
+def choose(backup: OpenedBackup, server: Server, options: RestoreOptions, *, alone: bool) -> list[Chosen]:
     """Which backends of the backup go into which instances here, and how.
 
     A backend goes where its suffix is.  The binary copy serves when it fits: same host, database library and server
-    version, and all that the instance here holds is replaced.  Raises UsageError and Refused.
+    version, and all that the instance here holds is replaced.  A running server cannot begin a new replication
+    generation from it, so with other masters (not `alone`) an authoritative online restore takes the LDIF.  Raises
+    UsageError and Refused.
     """
+    binary = not options.online or not options.authoritative or alone
     record = backup.record
     instances = _named_instances(record.instances, options.instance)
     pairs: dict[tuple[str, str], list[BackendRecord]] = {}
@@ -132,7 +145,7 @@ def choose(backup: OpenedBackup, server: Server, options: RestoreOptions) -> lis
             by_name[source],
             tuple(backends),
             targets[target],
-            _fits(backup, by_name[source], targets[target], backends, server),
+            binary and _fits(backup, by_name[source], targets[target], backends, server),
         )
         for (source, target), backends in pairs.items()
     ]
@@ -234,7 +247,8 @@ def _replace(run: _Run, report: Reporter) -> None:
         name = one.target.name
         if name not in run.aside:
             run.aside[name] = _set_aside(one, run.staging[one.record.name])
-        replace_databases(one, run.staging[one.record.name], run.machine, report)
+        staging = run.staging[one.record.name]
+        replace_databases(one, staging, run.machine, report, authoritative=run.options.authoritative)
     run.replaced = True
 
 
@@ -289,6 +303,8 @@ def _load(run: _Run, report: Reporter) -> None:
         for backend in one.backends:
             name = one.target_name(backend)
             report.note(f"Importing {name} of slapd-{one.target.name}")
+            if run.options.authoritative:
+                strip_ruv(ldif_file(staging, backend))
             run.machine.directory.load(uri, name, ldif_file(staging, backend))
 
 

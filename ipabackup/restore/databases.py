@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ipabackup.directory.instances import Instance
+from ipabackup.directory.ldif_scan import without_ruv
 from ipabackup.directory.staging import owned_folder
 from ipabackup.errors import IpaBackupError
 from ipabackup.host import sssd
@@ -42,20 +43,40 @@ def ldif_file(staging: Path, backend: BackendRecord) -> Path:
     return staging / f"{backend.name}.ldif"
 
 
-def replace_databases(chosen: Chosen, staging: Path, machine: Machine, report: Reporter) -> None:
+def replace_databases(
+    chosen: Chosen, staging: Path, machine: Machine, report: Reporter, *, authoritative: bool
+) -> None:
     """Replace the databases of a stopped instance by what waits in `staging`.
 
-    Raises DirectoryFailure; then the databases are neither what they were nor what they should be.
+    `authoritative` begins a new replication generation, so that no other master can bring back later changes.  Raises
+    DirectoryFailure; then the databases are neither what they were nor what they should be.
     """
     if chosen.binary:
         report.note(f"Putting back the databases of slapd-{chosen.target.name}")
         _emptied(chosen.target)
         machine.tools.unarchive(chosen.target, staging / "binary")
+        if authoritative:
+            for suffix in machine.tools.renew(chosen.target):
+                report.note(f"{suffix} begins a new replication generation")
         return
     for backend in chosen.backends:
         name = chosen.target_name(backend)
         report.note(f"Importing {name} of slapd-{chosen.target.name} from LDIF")
-        machine.tools.load(chosen.target, name, ldif_file(staging, backend))
+        source = ldif_file(staging, backend)
+        if authoritative:
+            strip_ruv(source)
+        machine.tools.load(chosen.target, name, source)
+
+
+def strip_ruv(path: Path) -> None:
+    """Take the RUV entry out of the LDIF file `path`, which keeps its owner and mode."""
+    stripped = path.with_name(f"{path.name}.stripped")
+    status = path.stat()
+    with path.open("rb") as source, stripped.open("wb") as target:
+        target.writelines(without_ruv(source))
+    shutil.copymode(path, stripped)
+    shutil.chown(stripped, status.st_uid, status.st_gid)
+    stripped.replace(path)
 
 
 def _emptied(instance: Instance) -> None:

@@ -301,7 +301,9 @@ def _data(run: _Run, report: Reporter) -> None:
                 state="IPA is stopped and its files are restored.",
             )
         chosen = Chosen(record, record.backends, instances[record.name], not _wants_ldif(run))
-        replace_databases(chosen, run.staging[record.name], run.machine, report)
+        replace_databases(
+            chosen, run.staging[record.name], run.machine, report, authoritative=run.options.authoritative
+        )
 
 
 def _start(run: _Run, report: Reporter) -> None:

@@ -12,10 +12,12 @@ from ipabackup.steps import Plan
 class RestoreOptions:
     """What was asked for.
 
-    `data` restores only the data of a full backup; `online`, `instance` and `backend` are for data restores; `logs`
-    False leaves log files out; `password` is the Directory Manager's, or None.
+    `authoritative`: what the backup says wins over all masters, else this server catches up with them; `data` restores
+    only the data of a full backup; `online`, `instance` and `backend` are for data restores; `logs` False leaves log
+    files out; `password` is the Directory Manager's, or None.
     """
 
+    authoritative: bool = True
     data: bool = False
     online: bool = False
     instance: str | None = None

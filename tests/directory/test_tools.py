@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ipabackup.directory.config_copy import ExportSource, export_config, relocated
 from ipabackup.directory.instances import Backend, Instance
-from ipabackup.directory.tools import DirectoryFailure, ExportSource, OfflineTools, export_config, relocated
+from ipabackup.directory.tools import OfflineTools
+from ipabackup.errors import DirectoryFailure
 from ipabackup.host.processes import Completed
 from tests.fakes.processes import Answer, FakeProcesses
 

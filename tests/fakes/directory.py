@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import records
-from ipabackup.directory.tools import DirectoryFailure, Exported, ExportSource, count_file
-from ipabackup.errors import WrongPassword
+from ipabackup.directory.tools import Exported, count_file
+from ipabackup.errors import DirectoryFailure, WrongPassword
 
 
 class FakeDirectory:
@@ -22,6 +23,7 @@ class FakeDirectory:
         self.version = version
         self.password = password
         self.broken: set[str] = set()
+        self.masters: dict[str, set[str]] = {"ipa1.example.test": {"KDC", "HTTP"}}
         self.deeds: list[str] = []
 
     def server_version(self) -> str:
@@ -67,6 +69,10 @@ class FakeDirectory:
         with source.open("rb") as lines:
             self.entries[backend] = [dn for dn, _ in records(lines)]
 
+    def renew(self, instance: Instance) -> tuple[str, ...]:
+        self._do(f"renew {instance.name}")
+        return ("dc=example,dc=test",)
+
     def _do(self, deed: str) -> None:
         self.deeds.append(deed)
         if deed.split(maxsplit=1)[0] in self.broken:
@@ -85,6 +91,9 @@ class FakeRunning:
 
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         return sum(dn.endswith(suffix) for dns in self._directory.entries.values() for dn in dns)
+
+    def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
+        return {host: frozenset(services) for host, services in self._directory.masters.items()}
 
     def backup(self, uri: str, target: Path) -> None:
         self._directory.archive_as("online backup", target)
