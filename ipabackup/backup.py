@@ -16,10 +16,11 @@ from pathlib import Path
 
 import ipabackup
 from ipabackup.archive.gpg import Keyring
-from ipabackup.archive.header import BackupType, Header
+from ipabackup.archive.header import CURRENT_FORMAT, STOCK_FORMAT, BackupType, Header
 from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
 from ipabackup.archive.publish import PartialBackup, leftovers
-from ipabackup.archive.writer import PayloadWriter, Sealed
+from ipabackup.archive.stock_writer import StockWriter
+from ipabackup.archive.writer import Payload, PayloadWriter, Sealed
 from ipabackup.directory.config_copy import export_config
 from ipabackup.directory.connection import ENABLED
 from ipabackup.directory.ldif_scan import records
@@ -39,7 +40,8 @@ class BackupOptions:
     """What was asked for.
 
     `data` leaves files out, `online` then stops nothing; `logs` adds the log files; `target` is the folder that backups
-    are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already checked (None: no encryption).
+    are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already checked (None: no encryption);
+    `format` 1 is what FreeIPA's own ipa-restore reads.
     """
 
     data: bool = False
@@ -48,6 +50,7 @@ class BackupOptions:
     target: Path = BACKUP_DIR
     level: int = 3
     keyring: Keyring | None = None
+    format: int = CURRENT_FORMAT
 
 
 @dataclass
@@ -61,7 +64,7 @@ class _Run:
     moment: datetime
     stops: list[str] = field(default_factory=list)
     partial: PartialBackup | None = None
-    writer: PayloadWriter | None = None
+    writer: Payload | None = None
     sealed: Sealed | None = None
     staging: dict[str, Path] = field(default_factory=dict)
     entries: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -69,7 +72,7 @@ class _Run:
     published: Path | None = None
 
     @property
-    def payload(self) -> PayloadWriter:
+    def payload(self) -> Payload:
         assert self.writer is not None, "the step that opens the payload comes first"
         return self.writer
 
@@ -186,15 +189,22 @@ def _prepare(run: _Run, report: Reporter) -> None:
         for old in remove_leftovers(instance.backup_dir):
             report.note(f"Removed what an unfinished operation left behind: {old}")
         run.staging[instance.name] = make_staging(instance.backup_dir, instance.user)
-    run.writer = PayloadWriter(
-        run.partial.path / payload_name(full=not run.options.data, encrypted=run.options.keyring is not None),
-        level=run.options.level,
-        keyring=run.options.keyring,
-        progress=lambda done: report.progress(done, 0),
-    )
+    run.writer = _writer(run, run.partial.path, report)
     run.payload.add_bytes(record_name(SERVER), _record(run).render())
     for rule in run.inventory.missing:
         report.note(f"Not on this server: {rule.pattern}")
+
+
+def _writer(run: _Run, folder: Path, report: Reporter) -> Payload:
+    options = run.options
+    target = folder / payload_name(full=not options.data, encrypted=options.keyring is not None)
+
+    def progress(done: int) -> None:
+        report.progress(done, 0)
+
+    if options.format == STOCK_FORMAT:
+        return StockWriter(target, keyring=options.keyring, progress=progress)
+    return PayloadWriter(target, level=options.level, keyring=options.keyring, progress=progress)
 
 
 def _record(run: _Run) -> ServerRecord:
@@ -346,11 +356,12 @@ def _publish(run: _Run, report: Reporter) -> None:
         time=run.moment,
         host=run.server.host,
         ipa_version=run.server.ipa_version,
+        version=run.options.format,
         services=tuple(run.services),
         realm=run.server.realm,
         product_version=ipabackup.__version__,
         instances=run.server.summaries(),
-        compression="zstd",
+        compression="gzip" if run.options.format == STOCK_FORMAT else "zstd",
         encryption="gpg" if run.options.keyring else "none",
         recipients=(run.options.keyring.recipient,) if run.options.keyring else (),
     ).sealed(

@@ -152,7 +152,9 @@ def _listening(handler: _Signals) -> Iterator[None]:
     previous: dict[signal.Signals, Any] = {}
     try:
         for number in _SIGNALS:
-            previous[number] = signal.signal(number, handler)
+            # What is ignored stays ignored: nohup(1), or a job in the background.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, handler)
         yield
     finally:
         for number, old in previous.items():

@@ -84,7 +84,9 @@ def test_the_lab_of_a_killed_process_is_removed_by_the_next_run(own: Engine) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_lab_up_leaves_nothing(own: Engine, number: signal.Signals) -> None:
     name = f"halfway-{secrets.token_hex(3)}"
-    argv = [sys.executable, "-m", "lab", "up", "--lab", name, "--bare", "--no-product"]
+    # A build machine may have started this run with SIGINT ignored, and children inherit that.
+    argv = ["env", "--default-signal=INT,TERM"]
+    argv += [sys.executable, "-m", "lab", "up", "--lab", name, "--bare", "--no-product"]
     shared = connect()
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -62,6 +62,7 @@ def test_data_goes_back_while_the_directory_server_runs(master: Host) -> None:
 def test_the_data_of_a_full_backup_can_be_restored_alone_and_by_backend(master: Host) -> None:
     outline = Outline.note(master)
     backup = back_up(master)
+    master.kinit()
     _add_user(master, "testuser")
     marker = "/etc/ipa/made-after-the-backup"
     master.write_file(marker, "files stay as they are")
@@ -95,6 +96,7 @@ def test_an_offline_data_backup_stops_the_directory_alone_and_starts_it_again(ma
 @pytest.mark.row("R14")
 def test_a_restore_that_fails_leaves_the_directory_as_it_was(master: Host) -> None:
     backup = back_up(master, "--data")
+    master.kinit()
     _add_user(master, "testuser")
     outline = Outline.note(master)
     failed = master.run(["ipa-restore", "-U", backup], env={"IPABACKUP_FAIL_STEP": "restore-data"}, check=False)

@@ -9,7 +9,7 @@ import pytest
 from lab.execute import CommandResult
 from lab.host import Host
 from scenarios.conftest import RealmMaker
-from scenarios.deeds import BACKUPS, back_up, services
+from scenarios.deeds import BACKUPS, CONFIGURATION, back_up, restore, services, uninstall
 
 USAGE, REFUSED, BAD_BACKUP = 2, 3, 4
 
@@ -84,9 +84,24 @@ def test_bad_backups_are_refused_before_anything_is_stopped(backup: Backup) -> N
 
 @pytest.mark.row("R3")
 def test_a_full_backup_of_another_host_is_refused(backup: Backup) -> None:
+    host = backup.host
+    uninstall(host)
+    host.run(["hostname", "ipa9.example.test"])
+    result = host.run(["ipa-restore", "-U", backup.path], check=False)
+    assert result.status == REFUSED, result.describe()
+    for name in (host.fqdn, "ipa9.example.test"):
+        assert name in result.stderr, result.describe()
+    assert not host.testinfra.file(CONFIGURATION).exists
+
+    host.run(["hostname", host.fqdn])
+    restore(host, backup.path)
+
+
+@pytest.mark.row("R13")
+def test_a_header_that_was_exchanged_is_refused(backup: Backup) -> None:
     foreign = _copy(backup.host, backup.path, "ipa-full-foreign")
     backup.host.run(["sed", "-i", "-E", "s/^host *=.*/host = ipa9.example.test/", f"{foreign}/header"])
-    _refuse(backup.host, ["ipa-restore", "-U", foreign], REFUSED, "ipa9.example.test", backup.host.fqdn)
+    _refuse(backup.host, ["ipa-restore", "-U", foreign], BAD_BACKUP, "ipa9.example.test", backup.host.fqdn)
 
 
 @pytest.mark.row("R7")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +12,16 @@ from ipabackup.errors import Interrupted, IpaBackupError
 from ipabackup.steps import Event, Plan, Reporter, Step, run_plan
 
 NAMES = ("prepare", "stop", "copy", "start", "seal")
+
+
+@pytest.fixture(autouse=True)
+def signals_as_on_a_terminal() -> Iterator[None]:
+    """Tests may run in the background, where SIGINT is ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
 
 
 class Recorder:
@@ -119,6 +129,14 @@ def test_a_second_signal_does_not_cut_the_way_out_short() -> None:
         recorder.run(recorder.plan(**twice))
     assert recorder.ran == ["prepare", "stop", "copy", "start"]
     assert recorder.cleaned == 1
+
+
+@pytest.mark.row("B1")
+def test_an_ignored_signal_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    recorder = Recorder()
+    recorder.run(recorder.plan(copy=lambda: os.kill(os.getpid(), signal.SIGHUP)))
+    assert recorder.ran == list(NAMES)
 
 
 def test_signal_handlers_are_as_before_afterwards() -> None:

@@ -11,7 +11,9 @@ from ipabackup.archive.gpg import Keyring, check_encryption, keyring
 from ipabackup.backup import BackupOptions, plan_backup
 from ipabackup.cli.display import Display
 from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
+from ipabackup.cli.paths import show_paths
 from ipabackup.host.lock import exclusive
+from ipabackup.inventory import resolve
 from ipabackup.server import Machine, Server
 from ipabackup.steps import run_plan
 
@@ -29,6 +31,18 @@ def make_parser() -> Parser:
     parser.add_argument("--data", action="store_true", help="only the directory's data; stops the directory alone")
     parser.add_argument("--online", action="store_true", help="with --data: stop nothing at all")
     parser.add_argument("--logs", action="store_true", help="include log files")
+    parser.add_argument(
+        "--format",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="1: a backup that FreeIPA's own ipa-restore reads; larger and slower (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--list-paths",
+        action="store_true",
+        help="print the files and folders that belong to this server, logs included, and back up nothing",
+    )
     parser.add_argument("--gpg", action="store_true", help="encrypt the payload (default key: root's own)")
     parser.add_argument(
         "--gpg-keyring",
@@ -42,18 +56,26 @@ def make_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's); returns the exit status."""
     arguments = parsed(make_parser(), argv)
+    if arguments.list_paths:
+        # Nothing happens, so there is nothing to log.
+        arguments.dry_run = True
     return conclude(arguments, "ipa-backup", lambda display: _backup(arguments, display))
 
 
 def _backup(arguments: Namespace, display: Display) -> int:
     given = password(arguments)
     machine = Machine.system()
+    if arguments.list_paths:
+        show_paths(resolve(machine.rules(), Server.discover(machine).names(), machine.probe, logs=True), arguments.json)
+        return 0
     with exclusive("ipa-backup"), _key(arguments, machine) as ring:
         server = Server.discover(machine)
         if given is not None and server.running:
             for instance in server.instances:
                 machine.directory.check_password(instance.ldapi_uri, given)
-        options = BackupOptions(data=arguments.data, online=arguments.online, logs=arguments.logs, keyring=ring)
+        options = BackupOptions(
+            data=arguments.data, online=arguments.online, logs=arguments.logs, keyring=ring, format=arguments.format
+        )
         plan = plan_backup(server, options, machine)
         if arguments.dry_run:
             show_plan(plan.plan, arguments.json)
