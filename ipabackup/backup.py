@@ -30,8 +30,9 @@ from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
 from ipabackup.record import ENTRIES, SERVER, ServerRecord
-from ipabackup.roles import BOOLEANS, ours
-from ipabackup.server import BACKUP_DIR, Machine, Server
+from ipabackup.roles import BOOLEANS, CLUSTER_ROLES, ours
+from ipabackup.server import BACKUP_DIR, Machine, Server, realm_masters
+from ipabackup.space import for_backup, predict, require
 from ipabackup.steps import Plan, Reporter, Step
 
 
@@ -41,7 +42,7 @@ class BackupOptions:
 
     `data` leaves files out, `online` then stops nothing; `logs` adds the log files; `target` is the folder that backups
     are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already checked (None: no encryption);
-    `format` 1 is what FreeIPA's own ipa-restore reads.
+    `format` 1 is what FreeIPA's own ipa-restore reads; `space_check` and `role_check` refuse what is bound to fail.
     """
 
     data: bool = False
@@ -51,6 +52,8 @@ class BackupOptions:
     level: int = 3
     keyring: Keyring | None = None
     format: int = CURRENT_FORMAT
+    space_check: bool = True
+    role_check: bool = True
 
 
 @dataclass
@@ -93,8 +96,8 @@ class BackupPlan:
 def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> BackupPlan:
     """The plan of a backup of `server`; reads the inventory, changes nothing.
 
-    Raises UsageError for options that exclude each other, and Refused when the directory is not running and the backup
-    is to be online.
+    Raises UsageError for options that exclude each other, Refused when the directory is not running and the backup
+    is to be online or when other masters have roles that this one lacks, and NoSpace.
     """
     if options.online and not options.data:
         raise UsageError("--online is for data backups only.", remedy="Give --data as well.")
@@ -103,6 +106,12 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     inventory = Inventory((), ())
     if not options.data:
         inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
+    if options.role_check:
+        check_roles(server, machine)
+    demands = for_backup(server.instances, inventory.items, options.target, options.level)
+    predictions = predict(demands, machine.room)
+    if options.space_check:
+        require(predictions)
     run = _Run(server, options, machine, inventory, datetime.now(timezone.utc).replace(microsecond=0))
     steps = [
         Step("prepare", "Preparing the backup", lambda report: _prepare(run, report)),
@@ -123,11 +132,32 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
         "instances": [str(summary) for summary in server.summaries()],
         "paths": [item.path for item in inventory.items],
         "stops": run.stops,
+        "space": [prediction.describe() for prediction in predictions],
         "encrypted_for": options.keyring.recipient if options.keyring else "",
     }
     kind = "Data backup" if options.data else "Full backup"
     title = f"{kind} of {server.host} into {options.target}"
     return BackupPlan(Plan("backup", title, tuple(steps), lambda: _cleanup(run), facts), run)
+
+
+def check_roles(server: Server, machine: Machine) -> None:
+    """Raises Refused when the realm uses a CA, DNS, KRA or AD trust that this server does not have.
+
+    Its backup could not bring the realm back.  A directory that does not run is not asked.
+    """
+    masters = realm_masters(server, machine)
+    here = masters.get(server.host)
+    if here is None:
+        return
+    used = frozenset().union(*masters.values()) & CLUSTER_ROLES
+    lacking = sorted(used - here)
+    if lacking:
+        elsewhere = {role: sorted(host for host, has in masters.items() if role in has) for role in lacking}
+        told = "; ".join(f"{role} runs on {', '.join(hosts)}" for role, hosts in elsewhere.items())
+        raise Refused(
+            f"This server lacks what its realm uses: {told}. Its backup alone could not bring the realm back.",
+            remedy="Back up one of those servers, or insist with --disable-role-check.",
+        )
 
 
 def _full_steps(run: _Run) -> Iterator[Step]:

@@ -38,6 +38,9 @@ ROLES = {
     )
 }
 
+#: Services that a realm has or has not, wherever they run: a full restore needs all of them.
+CLUSTER_ROLES = frozenset({"CA", "DNS", "KRA", "ADTRUST"})
+
 #: The booleans that FreeIPA's installers switch on, for httpd, AD trust and home folders on NFS.
 BOOLEANS = (
     "httpd_can_network_connect",

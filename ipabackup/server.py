@@ -18,7 +18,7 @@ from ipabackup.directory.tools import DirectoryTools, OfflineTools
 from ipabackup.errors import NotInstalled, NotRoot
 from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import Accounts, SystemAccounts
-from ipabackup.host.files import Paths
+from ipabackup.host.files import Paths, Space, space
 from ipabackup.host.processes import CommandMissing, Processes, SystemProcesses
 from ipabackup.host.selinux import SELinux, SystemSELinux
 from ipabackup.host.services import Services, SystemServices
@@ -58,6 +58,7 @@ class Machine:
     probe: Probe
     places: Places = Places()
     hostnames: Callable[[], tuple[str, ...]] = system_hostnames
+    room: Callable[[Path], Space] = space
 
     @classmethod
     def system(cls) -> Machine:
@@ -158,3 +159,14 @@ def installed_version(processes: Processes) -> str:
         return "unknown"
     found = re.search(r"VERSION:\s*([^\s,]+)", shown.stdout)
     return found.group(1) if found else "unknown"
+
+
+def realm_masters(server: Server, machine: Machine) -> dict[str, frozenset[str]]:
+    """The realm's masters and the services enabled on each, as the running directory knows them; empty when it does not
+    run.
+    """
+    for instance in server.instances:
+        holds = any(backend.suffix.lower() == server.basedn.lower() for backend in instance.backends)
+        if holds and machine.services.is_active(instance.unit):
+            return machine.directory.masters(instance.ldapi_uri, server.basedn)
+    return {}

@@ -10,7 +10,8 @@ import pytest
 
 from ipabackup.archive.reader import open_payload, read_header
 from ipabackup.backup import BackupOptions, BackupPlan, plan_backup
-from ipabackup.errors import IpaBackupError, NotInstalled
+from ipabackup.errors import IpaBackupError, NoSpace, NotInstalled, Refused
+from ipabackup.host.files import Space
 from ipabackup.record import ServerRecord
 from ipabackup.server import Server
 from tests.host_of_its_own import HOST, OwnHost, make_host
@@ -154,6 +155,41 @@ def test_what_a_killed_backup_left_is_removed_by_the_next(host: OwnHost) -> None
     (host.path("/var/lib/dirsrv/slapd-EXAMPLE-TEST/bak") / ".ipabackup-old").mkdir()
     taken(host)
     assert host.leftovers() == []
+
+
+@pytest.mark.row("B11")
+def test_a_server_that_lacks_a_role_of_its_realm_is_refused(host: OwnHost) -> None:
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    host.directory.masters["ipa2.example.test"] = {"KDC", "HTTP", "CA", "DNS"}
+    with pytest.raises(Refused, match=r"CA runs on ipa2\.example\.test; DNS runs on ipa2"):
+        planned(host)
+    plan_backup(host.server(), BackupOptions(target=host.backups, role_check=False), host.machine)
+    host.directory.masters[HOST] |= {"CA", "DNS", "KRA"}
+    planned(host)
+
+
+@pytest.mark.row("B10")
+def test_a_backup_that_will_not_fit_is_refused_with_the_figures(host: OwnHost) -> None:
+    options = BackupOptions(target=host.backups)
+    full = replace(host.machine, room=lambda path: Space("/small", 1, 1_000_000, 100))
+    with pytest.raises(NoSpace, match=r"/small needs 1\.\d MB .*copy of slapd-EXAMPLE-TEST.* and has 1\.0 MB"):
+        plan_backup(host.server(), options, full)
+    assert host.services.deeds == []
+    plan_backup(host.server(), replace(options, space_check=False), full)
+
+
+@pytest.mark.row("B10")
+def test_demands_on_different_file_systems_are_not_added_up(host: OwnHost) -> None:
+    def room(path: Path) -> Space:
+        backups = path.is_relative_to(host.backups)
+        return Space("/backups" if backups else "/", int(backups), 10**9, 10**6)
+
+    machine = replace(host.machine, room=room)
+    facts = plan_backup(host.server(), BackupOptions(target=host.backups), machine).plan.facts["space"]
+    assert {fact["mount"]: fact["for"] for fact in facts} == {
+        "/": ["copy of slapd-EXAMPLE-TEST"],
+        "/backups": ["the backup"],
+    }
 
 
 @pytest.mark.row("B1")

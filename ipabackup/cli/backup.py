@@ -43,6 +43,12 @@ def make_parser() -> Parser:
         action="store_true",
         help="print the files and folders that belong to this server, logs included, and back up nothing",
     )
+    parser.add_argument("--skip-space-check", action="store_true", help="do not refuse when it seems not to fit")
+    parser.add_argument(
+        "--disable-role-check",
+        action="store_true",
+        help="do not refuse when other masters have more roles",
+    )
     parser.add_argument("--gpg", action="store_true", help="encrypt the payload (default key: root's own)")
     parser.add_argument(
         "--gpg-keyring",
@@ -74,7 +80,13 @@ def _backup(arguments: Namespace, display: Display) -> int:
             for instance in server.instances:
                 machine.directory.check_password(instance.ldapi_uri, given)
         options = BackupOptions(
-            data=arguments.data, online=arguments.online, logs=arguments.logs, keyring=ring, format=arguments.format
+            data=arguments.data,
+            online=arguments.online,
+            logs=arguments.logs,
+            keyring=ring,
+            format=arguments.format,
+            space_check=not arguments.skip_space_check,
+            role_check=not arguments.disable_role_check,
         )
         plan = plan_backup(server, options, machine)
         if arguments.dry_run:

@@ -21,7 +21,7 @@ from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
-from ipabackup.server import Machine, Server
+from ipabackup.server import Machine, Server, realm_masters
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -61,7 +61,7 @@ def plan_data_restore(
             f"The backup is one of the realm {record.realm}, but this server belongs to {server.realm}.",
             remedy="Data can be restored on any server of the same realm.",
         )
-    chosen = choose(backup, server, options, alone=_alone(server, machine))
+    chosen = choose(backup, server, options, alone=len(realm_masters(server, machine)) == 1)
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
     if options.online and len(active) < len(chosen):
@@ -105,15 +105,6 @@ def plan_data_restore(
     title = f"Data restore of {server.host} from {backup.path}"
     plan = Plan("restore-data", title, tuple(steps), lambda: _cleanup(run), facts)
     return RestorePlan(plan, overwrites, difference_of_versions(backup.header.ipa_version, machine))
-
-
-def _alone(server: Server, machine: Machine) -> bool:
-    """Whether the running directory says that this is the realm's only master; not knowing counts as no."""
-    for instance in server.instances:
-        holds = any(backend.suffix.lower() == server.basedn.lower() for backend in instance.backends)
-        if holds and machine.services.is_active(instance.unit):
-            return len(machine.directory.masters(instance.ldapi_uri, server.basedn)) <= 1
-    return False
 
 
 def choose(backup: OpenedBackup, server: Server, options: RestoreOptions, *, alone: bool) -> list[Chosen]:
