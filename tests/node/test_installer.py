@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.node.commands.ipa_server_install import parser
+from lab.node.commands.ipa_server_install import main, parser
 from lab.node.component import Install
 from lab.node.facts import InstallOptions, RealmFacts
 from lab.node.install import checks, questions
 from lab.node.install.checks import Refused
 from lab.node.install.client import nsswitch_with_sss
-from lab.node.install.order import ORDER
+from lab.node.install.order import ORDER, components
 
 FULL = InstallOptions(
     realm="EXAMPLE.TEST",
@@ -62,6 +62,9 @@ def test_a_complete_command_line_is_asked_nothing() -> None:
         ({"domain": "test"}, "at least 2 parts"),
         ({"realm": "example.test"}, "upper-case"),
         ({"domain": "ipa1.example.test"}, "cannot be the same"),
+        ({"dirsrv_cert_files": ("a",)}, "--dirsrv-pin with --dirsrv-cert-file"),
+        ({"http_cert_files": ("a",)}, "--http-pin with --http-cert-file"),
+        ({"dirsrv_config_file": "/nowhere.ldif"}, "/nowhere.ldif"),
     ],
 )
 def test_unattended_refuses_what_is_missing_or_wrong(hole: dict[str, object], reason: str) -> None:
@@ -76,6 +79,13 @@ def test_questions_fill_the_holes_with_defaults_from_the_host_name() -> None:
         InstallOptions(), "ipa1.example.test", ask=answering(answers), ask_secret=answering(secrets)
     )
     assert options == replace(FULL, unattended=False, admin_password="Secret456")
+
+
+def test_the_passwords_of_keys_are_asked_for() -> None:
+    options = replace(FULL, unattended=False, dirsrv_cert_files=("d.p12",), http_cert_files=("h.p12",), http_pin="")
+    found = questions.complete(options, "x", ask=answering([]), ask_secret=answering(["of d.p12"]))
+    assert (found.dirsrv_pin, found.http_pin) == ("of d.p12", "")
+    assert "of d.p12" not in repr(found)
 
 
 def test_a_wrong_answer_is_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,6 +160,30 @@ def test_steps_are_announced_as_freeipa_does_and_end_at_the_first_failure() -> N
         install.run_steps("kadmin", [("one", lambda: done.append("one")), ("two", fail), ("three", done.clear)])
     assert done == ["one"]
     assert said == ["Configuring kadmin", "  [1/3]: one", "  [2/3]: two"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--dirsrv-cert-file", "d.p12", "--no-pkinit"], "--http-cert-file are required"),
+        (["--http-cert-file", "h.p12", "--no-pkinit"], "--dirsrv-cert-file and"),
+        (["--dirsrv-cert-file", "d.p12", "--http-cert-file", "h.p12"], "--no-pkinit are required"),
+    ],
+)
+def test_certificates_are_given_completely(words: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_server_without_an_authority_has_no_part_of_one() -> None:
+    pytest.importorskip("cryptography", reason="needs cryptography")
+    with_one = {part.name for part in components(FULL)}
+    without = {part.name for part in components(replace(FULL, ca_less=True))}
+    assert with_one - without == {"ca", "certmonger", "directory-tls"}
+    assert without - with_one == {"external-certificates"}
+    assert with_one | without == {part.name for part in components()}
 
 
 def test_the_directory_comes_first_and_replication_last() -> None:
