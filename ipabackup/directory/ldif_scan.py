@@ -131,10 +131,19 @@ def without_ruv(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of an LDIF export without the RUV entry, so that its import begins a new replication generation."""
     beginning = f"dn: nsuniqueid={RUV_UNIQUE_ID}".encode()
     leaving_out = False
+    # The server writes a comment above each entry.  Left alone at the end, it counts as an entry without a name, and
+    # the import is called a failure.
+    comments: list[bytes] = []
     for line in lines:
-        if line.lower().startswith(beginning):
+        if leaving_out:
+            leaving_out = bool(line.strip())
+        elif line.startswith(b"#"):
+            comments.append(line)
+        elif line.lower().startswith(beginning):
+            comments.clear()
             leaving_out = True
-        if not leaving_out:
+        else:
+            yield from comments
+            comments.clear()
             yield line
-        elif not line.strip():
-            leaving_out = False
+    yield from comments

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipabackup.directory.ldif_scan import count_entries, records
+from ipabackup.directory.ldif_scan import count_entries, records, without_ruv
 
 names = st.text(
     st.characters(codec="utf-8", exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=20
@@ -62,3 +62,12 @@ def test_records_take_replication_state_off_and_leave_deleted_values_out() -> No
     assert list(records(text.splitlines(keepends=True))) == [
         ("cn=KDC", {"cn": [b"KDC"], "ipaconfigstring": [b"enabledService"], "usercertificate;binary": [b"\0\0"]})
     ]
+
+
+@pytest.mark.row("R8")
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_ruv_entry_goes_with_the_comment_above_it(place: int) -> None:
+    entries = [b"# entry-id: 1\ndn: o=a\ncn: a\n#folded\n x\n\n", b"# entry-id: 3\ndn: cn=b,o=a\ncn: b\n\n"]
+    ruv = b"# entry-id: 2\ndn: nsuniqueid=FFFFFFFF-ffffffff-ffffffff-ffffffff,o=a\nnsds50ruv: x\n y\n\n"
+    text = b"version: 1\n\n" + b"".join([*entries[:place], ruv, *entries[place:]])
+    assert b"".join(without_ruv(text.splitlines(keepends=True))) == b"version: 1\n\n" + b"".join(entries)
