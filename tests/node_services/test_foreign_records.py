@@ -121,10 +121,8 @@ def test_adopted_records_know_the_agent_of_this_host(authorities: tuple[Authorit
 
 @pytest.mark.row("T13")
 def test_a_refused_account_is_told_to_whoever_asks(authorities: tuple[Authority, Authority]) -> None:
-    @contextmanager
-    def refusing() -> Iterator[Any]:
+    def refusing() -> Any:
         raise RecordsRefused("the directory does not accept uid=pkidbuser")
-        yield
 
     operations = Operations(authorities[0], Repository(refusing), lambda _: "ipara")
     status, _, content = answer(operations, "POST", "/ca/rest/certs/search", b"{}", None)
