@@ -17,6 +17,7 @@ from pathlib import Path
 import ldap
 import ldap.sasl
 
+from lab.node import masterkey
 from lab.node.facts import NotConfigured, RealmFacts, read_facts
 from lab.node.install.checks import Refused
 from lab.node.kadmin import new_keytab_entry, set_password
@@ -70,6 +71,9 @@ def get_keytab(given: argparse.Namespace) -> None:
     bound_as = _authenticate(facts, given.binddn, given.bindpw)
     _authorise(facts, bound_as, principal)
     try:
+        with directory(facts.ldapi_uri) as connection:
+            # FreeIPA's command has the directory make the keys, with the master key that it holds at this moment.
+            masterkey.refresh(connection, facts)
         if given.password:
             password = _new_password()
             set_password(principal, password)
@@ -79,7 +83,7 @@ def get_keytab(given: argparse.Namespace) -> None:
             keep_keys=given.retrieve or given.password,
             enctypes=",".join(f"{name}:normal" for name in given.enctypes.split(",") if name),
         )
-    except CommandFailed as error:
+    except (CommandFailed, masterkey.BadKey, OSError) as error:
         raise Refused(f"Failed to get keytab: {error}", NOT_ALLOWED) from error
 
 
