@@ -254,6 +254,7 @@ def _record(run: _Run) -> ServerRecord:
         logs=tuple(item.path for item in run.inventory.items if item.kind is PathKind.LOG),
         exclusive=tuple((item.path, item.exclude) for item in run.inventory.items if item.exclusive),
         online=run.options.online,
+        masters=tuple(sorted(realm_masters(run.server, run.machine))),
         booleans=booleans,
         missing=tuple(rule.pattern for rule in run.inventory.missing),
     )

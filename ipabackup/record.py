@@ -48,7 +48,7 @@ class ServerRecord:
     `type` and `time` (ISO 8601) repeat the header's, so that a header cannot be exchanged; `users` and `groups` own
     files of the backup; `units` were enabled; `paths` are the inventory's on that server, `logs` and `exclusive` those
     among them that are logs, or IPA's alone; `booleans` are None where SELinux was off; `online` is True for a copy of
-    a running directory.
+    a running directory; `masters` are the realm's, this one included, if they were known.
     """
 
     host: str
@@ -68,6 +68,7 @@ class ServerRecord:
     exclusive: tuple[tuple[str, tuple[str, ...]], ...] = ()
     booleans: Mapping[str, bool] | None = None
     online: bool = False
+    masters: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
     @classmethod
@@ -111,8 +112,8 @@ class ServerRecord:
             )
             known["groups"] = tuple(Group(**_known(Group, group)) for group in values["groups"])
             known["exclusive"] = tuple((path, tuple(exclude)) for path, exclude in values["exclusive"])
-            for name in ("units", "paths", "logs", "missing"):
-                known[name] = tuple(values[name])
+            for name in ("units", "paths", "logs", "missing", "masters"):
+                known[name] = tuple(values.get(name, ()))
             return cls(**known)
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedBackup(f"The backup's record of its server cannot be read: {error!r}.") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from ipabackup.archive.header import InstanceSummary
+from ipabackup.directory.agreements import Agreements, LdapAgreements
 from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
 from ipabackup.directory.running import Directory, LocalDirectory
 from ipabackup.directory.tools import DirectoryTools, OfflineTools
@@ -54,6 +55,7 @@ class Machine:
     selinux: SELinux
     tools: DirectoryTools
     directory: Directory
+    agreements: Agreements
     rules: Callable[[], Sequence[Rule]]
     probe: Probe
     places: Places = Places()
@@ -71,6 +73,7 @@ class Machine:
             SystemSELinux(processes),
             OfflineTools(processes),
             LocalDirectory(),
+            LdapAgreements(),
             load,
             Paths(),
         )

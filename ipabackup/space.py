@@ -1,8 +1,7 @@
 """How much room an operation needs on each file system, told before anything is stopped.
 
-A backup's payload is compressed, and how well is not known beforehand: samples of the databases are compressed.  How much
-of the databases will come out as LDIF is told by how much of the samples looks like it (both libraries keep entries as
-LDIF text).
+How well a payload will be compressed is not known beforehand: samples of the databases are compressed.  How much of the
+databases will come out as LDIF is told by how much of the samples looks like it (both libraries keep entries as LDIF).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ipabackup.inventory import Rule, read_list
 from ipabackup.server import Machine, Places, Server
 from ipabackup.steps import Event, Plan, run_plan
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.directory import FakeDirectory, FakeRunning
+from tests.fakes.directory import FakeAgreements, FakeDirectory, FakeRunning
 from tests.fakes.processes import FakeProcesses
 from tests.fakes.selinux import FakeSELinux
 from tests.fakes.services import FakeServices
@@ -71,6 +71,7 @@ class OwnHost:
     selinux: FakeSELinux
     directory: FakeDirectory
     processes: FakeProcesses
+    agreements: FakeAgreements
 
     @property
     def backups(self) -> Path:
@@ -130,6 +131,7 @@ def make_host(root: Path) -> OwnHost:
     services.enabled = {"sssd.service", "ipa.service", "cron.service"}
     accounts = FakeAccounts((User(ME, os.getuid(), os.getgid(), GROUP, "/", "/bin/sh"),), (Group(GROUP, os.getgid()),))
     selinux = FakeSELinux()
+    agreements = FakeAgreements(directory.deeds)
     processes = FakeProcesses(
         lambda argv: "VERSION: 4.12.0, API_VERSION: 2.254" if argv[:2] == ("ipa", "--version") else ""
     )
@@ -144,6 +146,7 @@ def make_host(root: Path) -> OwnHost:
         selinux,
         directory,
         FakeRunning(directory),
+        agreements,
         rules,
         Paths(),
         Places(
@@ -154,4 +157,4 @@ def make_host(root: Path) -> OwnHost:
         ),
         lambda: (HOST,),
     )
-    return OwnHost(root, machine, services, accounts, selinux, directory, processes)
+    return OwnHost(root, machine, services, accounts, selinux, directory, processes, agreements)

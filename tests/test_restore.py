@@ -16,6 +16,7 @@ from ipabackup.errors import (
     MissingService,
     NotABackup,
     NotInstalled,
+    PeersUnreachable,
     Refused,
     UnsupportedFormat,
     WrongHost,
@@ -288,3 +289,53 @@ def test_selinux_booleans_are_switched_on_and_their_absence_is_said(host: OwnHos
         "httpd_manage_ipa": True,
         "unrelated": False,
     }
+
+
+@pytest.mark.row("R9")
+def test_an_authoritative_restore_begins_a_new_generation_and_catching_up_does_not(host: OwnHost, backup: Path) -> None:
+    restored(host, backup)
+    assert host.directory.deeds == ["unarchive EXAMPLE-TEST", "renew EXAMPLE-TEST"]
+    host.directory.deeds.clear()
+    restored(host, backup, RestoreOptions(authoritative=False))
+    assert host.directory.deeds == ["unarchive EXAMPLE-TEST"]
+
+
+@pytest.fixture
+def second_master(host: OwnHost) -> str:
+    """A second master that the backup knows."""
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    host.directory.masters["ipa2.example.test"] = {"KDC", "HTTP"}
+    return "ipa2.example.test"
+
+
+@pytest.mark.row("R8")
+def test_agreements_on_other_masters_are_off_before_data_is_touched(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    uninstalled(host)
+    host.directory.masters.clear()
+    notes = restored(host, backup)
+    assert host.directory.deeds[:2] == [f"disable {second_master}", "unarchive EXAMPLE-TEST"]
+    assert any(f"{second_master}: ipa-replica-manage re-initialize --from=ipa1.example.test" in note for note in notes)
+
+
+@pytest.mark.row("R8")
+def test_masters_out_of_reach_are_named_and_the_status_says_so(second_master: str, host: OwnHost, backup: Path) -> None:
+    host.agreements.down = {second_master}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} cannot be reached") as caught:
+        restored(host, backup)
+    assert caught.value.exit_status == 8
+    assert host.services.running
+    assert "unarchive EXAMPLE-TEST" in host.directory.deeds, "the restore itself is done"
+
+
+@pytest.mark.row("R8")
+def test_catching_up_leaves_the_other_masters_alone(second_master: str, host: OwnHost, backup: Path) -> None:
+    host.agreements.down = {second_master}
+    restored(host, backup, RestoreOptions(authoritative=False))
+    assert not any(deed.startswith("disable") for deed in host.directory.deeds)
+
+
+@pytest.mark.row("R7")
+def test_the_plan_names_the_masters_that_are_affected(second_master: str, host: OwnHost, backup: Path) -> None:
+    assert planned(host, backup).masters == (second_master,)

@@ -137,7 +137,9 @@ def _confirm(plan: RestorePlan, arguments: Namespace, display: Display) -> None:
     print("This will be overwritten:", file=sys.stderr)
     for thing in plan.overwrites:
         print(f"  - {thing}", file=sys.stderr)
-    print("Other masters keep their data, and have to be re-initialised from this one.", file=sys.stderr)
+    if plan.masters and arguments.replication == "authoritative":
+        others = ", ".join(plan.masters)
+        print(f"These masters stop replicating and have to be re-initialised from this one: {others}", file=sys.stderr)
     if not sys.stdin.isatty():
         raise Declined("There is no terminal to confirm on.", remedy="Give -U to restore without being asked.")
     print("Restore? [no]: ", end="", file=sys.stderr, flush=True)

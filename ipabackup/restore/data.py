@@ -20,6 +20,7 @@ from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, 
 from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
+from ipabackup.restore.peers import Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.server import Machine, Server, realm_masters
 from ipabackup.steps import Plan, Reporter, Step
@@ -33,6 +34,7 @@ class _Run:
     backup: OpenedBackup
     options: RestoreOptions
     machine: Machine
+    peers: Peers
     chosen: list[Chosen]
     units: list[str]
     staging: dict[str, Path] = field(default_factory=dict)
@@ -61,7 +63,10 @@ def plan_data_restore(
             f"The backup is one of the realm {record.realm}, but this server belongs to {server.realm}.",
             remedy="Data can be restored on any server of the same realm.",
         )
-    chosen = choose(backup, server, options, alone=len(realm_masters(server, machine)) == 1)
+    masters = realm_masters(server, machine)
+    names = tuple(sorted({*masters, *backup.record.masters} - {server.host}))
+    peers = Peers(server.host, names, options.password, machine)
+    chosen = choose(backup, server, options, alone=len(masters) == 1)
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
     if options.online and len(active) < len(chosen):
@@ -69,8 +74,10 @@ def plan_data_restore(
             "The directory server is not running, so nothing can be restored online.",
             remedy="Start it, or leave out --online.",
         )
-    run = _Run(backup, options, machine, chosen, [] if options.online else active)
+    run = _Run(backup, options, machine, peers, chosen, [] if options.online else active)
     steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
+    if options.authoritative and names:
+        steps += [peers.step(), Step("disable-own", "Switching own agreements off", lambda report: _mute(run, report))]
     if options.online:
         steps.append(Step("restore-data", "Restoring into the running directory", lambda report: _load(run, report)))
     else:
@@ -89,7 +96,7 @@ def plan_data_restore(
     if options.online or run.units:
         steps.append(Step("count-entries", "Counting restored entries", lambda report: _count(run, report)))
         steps.append(Step("restart-sssd", "Restarting SSSD", lambda report: restart_sssd(machine)))
-    steps.append(Step("check", "Looking back", _check))
+    steps.append(Step("check", "Looking back", lambda report: _check(run, report)))
     overwrites = tuple(
         f"all data of {backend.suffix} (slapd-{one.target.name}, {one.target_name(backend)})"
         for one in chosen
@@ -101,10 +108,11 @@ def plan_data_restore(
         "overwrites": list(overwrites),
         "method": ["binary" if one.binary else "ldif" for one in chosen],
         "stops": run.units,
+        "masters": list(names),
     }
     title = f"Data restore of {server.host} from {backup.path}"
     plan = Plan("restore-data", title, tuple(steps), lambda: _cleanup(run), facts)
-    return RestorePlan(plan, overwrites, difference_of_versions(backup.header.ipa_version, machine))
+    return RestorePlan(plan, overwrites, names, difference_of_versions(backup.header.ipa_version, machine))
 
 
 def choose(backup: OpenedBackup, server: Server, options: RestoreOptions, *, alone: bool) -> list[Chosen]:
@@ -304,7 +312,19 @@ def _count(run: _Run, report: Reporter) -> None:
     check_counts(run.chosen, run.counts, run.started, run.machine, report)
 
 
-def _check(report: Reporter) -> None:
+def _mute(run: _Run, report: Reporter) -> None:
+    """Switch off the agreements of the instances here: those that run by LDAP, others in their configuration."""
+    for instance in {one.target.name: one.target for one in run.chosen}.values():
+        if run.machine.services.is_active(instance.unit):
+            switched = run.machine.agreements.disable_here(instance.ldapi_uri)
+            report.note(f"slapd-{instance.name}: {len(switched)} agreements switched off")
+        else:
+            run.peers.disable_own([instance], report)
+
+
+def _check(run: _Run, report: Reporter) -> None:
+    if run.options.authoritative:
+        run.peers.conclude(report)
     if report.warnings:
         raise Incomplete("The restore is done, with warnings: " + "; ".join(report.warnings))
 

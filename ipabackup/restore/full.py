@@ -26,9 +26,10 @@ from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
 from ipabackup.restore.databases import Chosen, check_counts, replace_databases, restart_sssd
+from ipabackup.restore.peers import Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
-from ipabackup.server import Machine, Server
+from ipabackup.server import Machine, Server, realm_masters
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -45,6 +46,7 @@ class _Run:
     options: RestoreOptions
     machine: Machine
     server: Server | None
+    peers: Peers
     units: list[str]
     staging: dict[str, Path] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
@@ -66,13 +68,15 @@ def plan_full_restore(
     _check_software(header.services, machine)
     check_given_password(options.password, server, machine)
 
-    run = _Run(backup, options, machine, server, installed_units(header.services, machine.services))
+    peers = Peers(header.host, _peer_names(backup, server, machine), options.password, machine)
+    run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
     steps = (
         Step("stop-services", "Stopping IPA and its services", lambda report: _stop(run, report)),
         Step("restore-accounts", "Creating missing accounts", lambda report: _accounts(run, report)),
         Step("restore-files", "Restoring files", lambda report: _files(run, report)),
         Step("remove-leftovers", "Removing what the backup does not have", lambda report: _prune(run, report)),
         Step("refresh-system", "Telling the system about restored files", lambda report: _refresh(run, report)),
+        *([run.peers.step()] if options.authoritative and run.peers.names else []),
         Step("restore-data", "Restoring the directory's data", lambda report: _data(run, report)),
         Step("start-ipa", "Starting IPA", lambda report: _start(run, report)),
         Step("count-entries", "Counting restored entries", lambda report: _count(run, report)),
@@ -93,10 +97,16 @@ def plan_full_restore(
         "host": header.host,
         "overwrites": list(overwrites),
         "services": list(header.services),
+        "masters": list(run.peers.names),
     }
     title = f"Full restore of {header.host} from {backup.path}"
     plan = Plan("restore", title, steps, lambda: _cleanup(run), facts)
-    return RestorePlan(plan, overwrites, difference_of_versions(header.ipa_version, machine))
+    return RestorePlan(plan, overwrites, run.peers.names, difference_of_versions(header.ipa_version, machine))
+
+
+def _peer_names(backup: OpenedBackup, server: Server | None, machine: Machine) -> tuple[str, ...]:
+    present = realm_masters(server, machine) if server is not None else {}
+    return tuple(sorted({*present, *backup.record.masters} - {backup.header.host}))
 
 
 def _check_host(host: str, server: Server | None, machine: Machine) -> None:
@@ -294,6 +304,8 @@ def _refresh(run: _Run, report: Reporter) -> None:
 
 def _data(run: _Run, report: Reporter) -> None:
     instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
+    if run.options.authoritative:
+        run.peers.disable_own(list(instances.values()), report)
     for record in run.backup.record.instances:
         if record.name not in instances:
             raise IpaBackupError(
@@ -342,6 +354,8 @@ def _check(run: _Run, report: Reporter) -> None:
         raise IpaBackupError(f"These services do not run after the restore: {', '.join(down)}.")
     if ours(run.backup.record.units):
         report.note("A reboot is advised: other programs may still use what they read before the restore.")
+    if run.options.authoritative:
+        run.peers.conclude(report)
     if report.warnings:
         raise Incomplete("The restore is done, with warnings: " + "; ".join(report.warnings))
 

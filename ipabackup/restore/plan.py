@@ -28,10 +28,11 @@ class RestoreOptions:
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """A plan, and what the administrator must be told before it is run."""
+    """A plan, and what the administrator must be told before it is run; `masters` are the other ones of the realm."""
 
     plan: Plan
     overwrites: tuple[str, ...]
+    masters: tuple[str, ...] = ()
     version_differs: str = ""
 
 

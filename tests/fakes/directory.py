@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from ipabackup.directory.agreements import Agreement, PeerFailure
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import records
@@ -77,6 +78,26 @@ class FakeDirectory:
         self.deeds.append(deed)
         if deed.split(maxsplit=1)[0] in self.broken:
             raise DirectoryFailure(f"{deed} failed")
+
+
+class FakeAgreements:
+    """Masters by name, each with its agreements; one in `down` cannot be reached.  `deeds` is the directory's list."""
+
+    def __init__(self, deeds: list[str]) -> None:
+        self.deeds = deeds
+        self.masters: dict[str, list[Agreement]] = {}
+        self.own: list[Agreement] = []
+        self.down: set[str] = set()
+
+    def disable_here(self, uri: str) -> list[Agreement]:
+        self.deeds.append("disable here")
+        return self.own
+
+    def disable_at(self, host: str, password: str | None) -> list[Agreement]:
+        if host in self.down:
+            raise PeerFailure(f"{host} cannot be reached: no route.")
+        self.deeds.append(f"disable {host}")
+        return self.masters.get(host, [])
 
 
 class FakeRunning:

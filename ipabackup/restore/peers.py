@@ -1,0 +1,79 @@
+"""The other masters of the realm: kept from undoing an authoritative restore, and told about afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ipabackup.directory.agreements import PeerFailure, disabled_in
+from ipabackup.directory.instances import Instance
+from ipabackup.errors import PeersUnreachable
+from ipabackup.server import Machine
+from ipabackup.steps import Reporter, Step
+
+
+@dataclass
+class Peers:
+    """The other masters, and what became of them.
+
+    `names` are those of the running directory, or, when that is down or gone, those that the backup knows.
+    `unreachable` leads from a name to the reason.
+    """
+
+    host: str
+    names: tuple[str, ...]
+    password: str | None
+    machine: Machine
+    unreachable: dict[str, str] = field(default_factory=dict)
+
+    def step(self) -> Step:
+        """The step that switches off every agreement on every other master."""
+        return Step("disable-agreements", "Switching replication agreements off on other masters", self._disable)
+
+    def _disable(self, report: Reporter) -> None:
+        for name in self.names:
+            try:
+                switched = self.machine.agreements.disable_at(name, self.password)
+            except PeerFailure as error:
+                self.unreachable[name] = error.message
+                report.note(f"Not reached: {error.message}")
+                continue
+            report.note(f"{name}: {len(switched)} agreements switched off")
+
+    def disable_own(self, instances: list[Instance], report: Reporter) -> None:
+        """Switch off the agreements in the configuration of stopped instances."""
+        for instance in instances:
+            dse = instance.config_dir / "dse.ldif"
+            changed, count = disabled_in(dse.read_bytes())
+            if count:
+                _rewritten(dse, changed)
+                report.note(f"slapd-{instance.name}: {count} agreements switched off")
+
+    def conclude(self, report: Reporter) -> None:
+        """Say what the other masters need now; raises PeersUnreachable when some could not be reached."""
+        if not self.names:
+            return
+        report.note("The other masters keep their data until they are re-initialised. On each of them run:")
+        for name in self.names:
+            report.note(f"  {name}: ipa-replica-manage re-initialize --from={self.host}")
+        if self.unreachable:
+            raise PeersUnreachable(
+                "These masters could not be reached, and their replication agreements are as they were: "
+                + "; ".join(self.unreachable.values()),
+                state="The restore on this host is done. Its data has a new replication generation, so they cannot "
+                "change it.",
+                remedy="Re-initialise them from this host as soon as they are back: "
+                f"ipa-replica-manage re-initialize --from={self.host}",
+            )
+
+
+def _rewritten(path: Path, content: bytes) -> None:
+    """Replace a file's content in one step; owner and mode stay."""
+    fresh = path.with_name(f".{path.name}.ipabackup")
+    status = path.stat()
+    fresh.write_bytes(content)
+    shutil.copymode(path, fresh)
+    os.chown(fresh, status.st_uid, status.st_gid)
+    fresh.replace(path)
