@@ -40,13 +40,14 @@ from ipabackup.steps import Plan, Reporter, Step
 class BackupOptions:
     """What was asked for.
 
-    `data` leaves files out, `online` then stops nothing; `logs` adds the log files; `target` is the folder that backups
+    `data` leaves files out, `online` then stops nothing, as `hot` does for a full backup; `logs` adds the log files; `target` is the folder that backups
     are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already checked (None: no encryption);
     `format` 1 is what FreeIPA's own ipa-restore reads; `space_check` and `role_check` refuse what is bound to fail.
     """
 
     data: bool = False
     online: bool = False
+    hot: bool = False
     logs: bool = False
     target: Path = BACKUP_DIR
     level: int = 3
@@ -103,6 +104,8 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
         raise UsageError("--online is for data backups only.", remedy="Give --data as well.")
     if options.data and options.logs:
         raise UsageError("--data and --logs exclude each other: a data backup holds no files.")
+    if options.data and options.hot:
+        raise UsageError("--hot is for full backups.", remedy="For a data backup that stops nothing give --online.")
     inventory = Inventory((), ())
     if not options.data:
         inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
@@ -161,14 +164,19 @@ def check_roles(server: Server, machine: Machine) -> None:
 
 
 def _full_steps(run: _Run) -> Iterator[Step]:
-    """Stop IPA, take what must be still, start IPA again."""
+    """Stop IPA, take what must be still, start IPA again; a hot backup takes all from the running server."""
     services = run.machine.services
     still = [item for item in run.inventory.items if item.kind is not PathKind.LOG]
+    files = Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report))
+    if run.options.hot:
+        yield _live_copy(run)
+        yield files
+        return
     if run.server.running:
         run.stops = ["ipa"]
         yield Step("stop-ipa", "Stopping IPA", lambda _: services.ipa_stop(), closed_by="start-ipa")
     yield Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report))
-    yield Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report))
+    yield files
     if run.server.running:
 
         def start(report: Reporter) -> None:
@@ -178,20 +186,23 @@ def _full_steps(run: _Run) -> Iterator[Step]:
         yield Step("start-ipa", "Starting IPA again", start)
 
 
+def _live_copy(run: _Run) -> Step:
+    """The step that has the running directory copy its databases; raises Refused when it does not run."""
+    if not all(run.machine.services.is_active(instance.unit) for instance in run.server.instances):
+        raise Refused(
+            "The directory server is not running, so it cannot be backed up while it runs.",
+            remedy="Start it, or leave out --online and --hot.",
+        )
+    return Step("copy-data", "Copying the databases of the running directory", lambda report: _copy_live(run, report))
+
+
 def _data_steps(run: _Run) -> Iterator[Step]:
     """Take the databases: from the running server, or with only the directory stopped meanwhile."""
     services = run.machine.services
-    units = [instance.unit for instance in run.server.instances if services.is_active(instance.unit)]
     if run.options.online:
-        if len(units) < len(run.server.instances):
-            raise Refused(
-                "The directory server is not running, so it cannot be backed up online.",
-                remedy="Start it, or leave out --online.",
-            )
-        yield Step(
-            "copy-data", "Copying the databases of the running directory", lambda report: _copy_live(run, report)
-        )
+        yield _live_copy(run)
         return
+    units = [instance.unit for instance in run.server.instances if services.is_active(instance.unit)]
     if units:
         run.stops = units
 
@@ -253,7 +264,7 @@ def _record(run: _Run) -> ServerRecord:
         paths=tuple(item.path for item in run.inventory.items),
         logs=tuple(item.path for item in run.inventory.items if item.kind is PathKind.LOG),
         exclusive=tuple((item.path, item.exclude) for item in run.inventory.items if item.exclusive),
-        online=run.options.online,
+        online=run.options.online or run.options.hot,
         masters=tuple(sorted(realm_masters(run.server, run.machine))),
         booleans=booleans,
         missing=tuple(rule.pattern for rule in run.inventory.missing),

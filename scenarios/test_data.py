@@ -4,7 +4,7 @@ import pytest
 
 from lab.host import Host
 from scenarios.checks import Outline
-from scenarios.deeds import back_up, restore, services
+from scenarios.deeds import back_up, restore, services, uninstall
 from scenarios.probe import clients
 
 
@@ -121,3 +121,16 @@ def test_options_that_exclude_each_other_are_usage_errors(master: Host, argv: li
     result = master.run([word.format(full=full) for word in argv], check=False)
     assert result.status == 2, result.describe()
     assert services(master) == before
+
+
+@pytest.mark.row("B1", "B2", "R1")
+def test_a_hot_backup_is_noticed_by_nobody_and_brings_the_server_back(master: Host) -> None:
+    outline = Outline.note(master)
+    with clients(master) as seen:
+        backup = back_up(master, "--hot")
+    for name in ("ldap", "kdc"):
+        assert seen.services[name].answers > 5
+        assert seen.services[name].failures == []
+    uninstall(master)
+    restore(master, backup)
+    outline.assert_unchanged()

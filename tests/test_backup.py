@@ -10,7 +10,7 @@ import pytest
 
 from ipabackup.archive.reader import open_payload, read_header
 from ipabackup.backup import BackupOptions, BackupPlan, plan_backup
-from ipabackup.errors import IpaBackupError, NoSpace, NotInstalled, Refused
+from ipabackup.errors import IpaBackupError, NoSpace, NotInstalled, Refused, UsageError
 from ipabackup.host.files import Space
 from ipabackup.record import ServerRecord
 from ipabackup.server import Server
@@ -190,6 +190,48 @@ def test_demands_on_different_file_systems_are_not_added_up(host: OwnHost) -> No
         "/": ["copy of slapd-EXAMPLE-TEST"],
         "/backups": ["the backup"],
     }
+
+
+@pytest.mark.row("B2")
+@pytest.mark.parametrize(
+    ("options", "deeds"),
+    [
+        (BackupOptions(data=True), ["stop dirsrv@EXAMPLE-TEST.service", "start dirsrv@EXAMPLE-TEST.service"]),
+        (BackupOptions(data=True, online=True), []),
+        (BackupOptions(hot=True), []),
+    ],
+    ids=["data", "online", "hot"],
+)
+def test_no_more_is_stopped_than_the_kind_of_backup_needs(
+    host: OwnHost, options: BackupOptions, deeds: list[str]
+) -> None:
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    plan = plan_backup(host.server(), replace(options, target=host.backups), host.machine)
+    host.run(plan.plan)
+    assert host.services.deeds == deeds
+    assert plan.path is not None
+    header = read_header(plan.path)
+    assert header.type.value == ("DATA" if options.data else "FULL")
+    names = [member.name for member, _ in open_payload(plan.path).members()]
+    assert any(name.startswith("files/") for name in names) == (not options.data)
+    assert "data/EXAMPLE-TEST/ldif/userRoot.ldif" in names
+
+
+@pytest.mark.row("B2")
+@pytest.mark.parametrize(
+    "options",
+    [BackupOptions(online=True), BackupOptions(data=True, logs=True), BackupOptions(data=True, hot=True)],
+)
+def test_options_that_exclude_each_other_are_usage_errors(host: OwnHost, options: BackupOptions) -> None:
+    with pytest.raises(UsageError):
+        plan_backup(host.server(), options, host.machine)
+
+
+@pytest.mark.row("B2")
+@pytest.mark.parametrize("options", [BackupOptions(data=True, online=True), BackupOptions(hot=True)])
+def test_a_stopped_directory_cannot_be_copied_while_it_runs(host: OwnHost, options: BackupOptions) -> None:
+    with pytest.raises(Refused, match="not running"):
+        plan_backup(host.server(), options, host.machine)
 
 
 @pytest.mark.row("B1")

@@ -30,6 +30,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--data", action="store_true", help="only the directory's data; stops the directory alone")
     parser.add_argument("--online", action="store_true", help="with --data: stop nothing at all")
+    parser.add_argument("--hot", action="store_true", help="a full backup that stops nothing")
     parser.add_argument("--logs", action="store_true", help="include log files")
     parser.add_argument(
         "--format",
@@ -82,6 +83,7 @@ def _backup(arguments: Namespace, display: Display) -> int:
         options = BackupOptions(
             data=arguments.data,
             online=arguments.online,
+            hot=arguments.hot,
             logs=arguments.logs,
             keyring=ring,
             format=arguments.format,
