@@ -40,9 +40,10 @@ from ipabackup.steps import Plan, Reporter, Step
 class BackupOptions:
     """What was asked for.
 
-    `data` leaves files out, `online` then stops nothing, as `hot` does for a full backup; `logs` adds the log files; `target` is the folder that backups
-    are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already checked (None: no encryption);
-    `format` 1 is what FreeIPA's own ipa-restore reads; `space_check` and `role_check` refuse what is bound to fail.
+    `data` leaves files out, `online` then stops nothing, as `hot` does for a full backup; `logs` adds the log files;
+    `target` is the folder that backups are kept in; `level` is zstd's; `keyring` names the key to encrypt for, already
+    checked (None: no encryption); `format` 1 is what FreeIPA's own ipa-restore reads; `space_check` and `role_check`
+    refuse what is bound to fail.
     """
 
     data: bool = False
