@@ -16,17 +16,26 @@ class NotConfigured(Exception):
 
 @dataclass(frozen=True)
 class RealmFacts:
-    """Names of the realm and of this host; everything else in the layout follows from them."""
+    """Names of the realm and of this host; everything else in the layout follows from them.
+
+    `ca_host` is the master whose authority signs for this host, where this host has none of its own.
+    """
 
     realm: str
     domain: str
     hostname: str
     ip: str | None = None
+    ca_host: str = ""
 
     @property
     def host(self) -> str:
         """Another word for the host's fully qualified name."""
         return self.hostname
+
+    @property
+    def authority_host(self) -> str:
+        """The master to ask for certificates."""
+        return self.ca_host or self.hostname
 
     @property
     def basedn(self) -> str:
@@ -113,4 +122,6 @@ def read_facts(path: Path = DEFAULT_CONF) -> RealmFacts:
     missing = [name for name in ("realm", "domain", "host") if name not in found]
     if missing:
         raise NotConfigured(f"{path} does not say: {', '.join(missing)}")
-    return RealmFacts(realm=found["realm"], domain=found["domain"], hostname=found["host"])
+    return RealmFacts(
+        realm=found["realm"], domain=found["domain"], hostname=found["host"], ca_host=found.get("ca_host", "")
+    )

@@ -47,10 +47,12 @@ def run(
     env: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     limit: float = 300,
+    quiet: bool = False,
 ) -> Completed:
     """Run `argv` to its end and return what it printed.
 
-    `env` is added to the environment; `secrets` are masked in the log and in errors; `limit` is in seconds.
+    `env` is added to the environment; `secrets` are masked in the log and in errors; `limit` is in seconds;
+    what a `quiet` command prints on standard output does not go into the log.
     Raises CommandFailed on a status other than 0 when `check` is set, always when the command is missing or
     out of time (status 127 and 124, as a shell has them).
     """
@@ -74,7 +76,7 @@ def run(
         raise CommandFailed(command, Completed("", f"still running after {limit:g} seconds", 124)) from error
     completed = Completed(masked(process.stdout, secrets), masked(process.stderr, secrets), process.returncode)
     log.debug("exit status=%d", completed.status)
-    if completed.stdout:
+    if completed.stdout and not quiet:
         log.debug("stdout=%s", completed.stdout)
     if completed.stderr:
         log.debug("stderr=%s", completed.stderr)

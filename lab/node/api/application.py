@@ -12,7 +12,7 @@ from typing import Any
 import ldap
 
 # The modules register their commands.
-from lab.node.api import certificates, groups, hosts, settings, users, zones  # noqa: F401
+from lab.node.api import certificates, groups, hosts, servers, settings, users, zones  # noqa: F401
 from lab.node.api.caller import calling, refusal, sweep
 from lab.node.api.errors import ApiError, InternalError, MalformedRequest, NoCredentials
 from lab.node.api.registry import call

@@ -31,7 +31,7 @@ def _authority(caller: Caller) -> AuthorityClient:
     """Raises NotFound in a realm without one, as FreeIPA does."""
     if not _has_authority(caller):
         raise NotFound("CA is not configured")
-    return AuthorityClient(caller.facts.host)
+    return AuthorityClient(caller.facts.authority_host)
 
 
 def _asked(deed: Any, *arguments: Any, **options: Any) -> Any:

@@ -25,8 +25,10 @@ class ClientError(Exception):
 NOT_FOUND = 4001
 
 
-def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Call a command on a server; its result. Raises ClientError."""
+def call(
+    host: str, method: str, arguments: list[Any], options: dict[str, Any], *, authorities: Path = CA_CERTIFICATE
+) -> dict[str, Any]:
+    """Call a command on a server, which `authorities` vouch for; its result. Raises ClientError."""
     url = f"https://{host}{PATH}"
     token = _token(host)
     body = json.dumps({"method": method, "params": [arguments, options], "id": 0})
@@ -37,13 +39,13 @@ def call(host: str, method: str, arguments: list[Any], options: dict[str, Any]) 
         "Authorization": "Negotiate " + base64.b64encode(token).decode(),
     }
     try:
-        tls = ssl.create_default_context(cafile=str(CA_CERTIFICATE))
+        tls = ssl.create_default_context(cafile=str(authorities))
         connection = http.client.HTTPSConnection(host, 443, context=tls, timeout=LIMIT)
         connection.request("POST", PATH, body, headers)
         response = connection.getresponse()
         content = response.read()
     except FileNotFoundError as error:
-        raise ClientError(f"cannot connect to '{url}': {CA_CERTIFICATE} is missing") from error
+        raise ClientError(f"cannot connect to '{url}': {authorities} is missing") from error
     except (OSError, http.client.HTTPException) as error:
         why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
         raise ClientError(f"cannot connect to '{url}': {why}") from error

@@ -36,7 +36,7 @@ def main() -> int:
     request = os.environ.get("CERTMONGER_CSR", "")
     profile = os.environ.get("CERTMONGER_CA_PROFILE", "") or DEFAULT_PROFILE
     try:
-        record = AuthorityClient(read_facts().host).request(request, profile)
+        record = AuthorityClient(read_facts().authority_host).request(request, profile)
     except NotConfigured as error:
         print(error)
         return UNDERCONFIGURED

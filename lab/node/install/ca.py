@@ -68,15 +68,15 @@ class CertificateAuthority:
 
         def server_files() -> None:
             server, subsystem = new_key(), new_key()
-            _instance_files(install, database_password, key_password)
+            instance_files(install, database_password, key_password)
             parts = {
                 "ca_signing": (authority.certificate, authority.key),
                 "sslserver": (issue(facts.host, "caServerCert", server).certificate, server),
                 "subsystem": (issue("CA Subsystem", "caSubsystemCert", subsystem).certificate, subsystem),
             }
             for part, (certificate, key) in parts.items():
-                _owned(layout.ALIAS / f"{part}.crt", pem(certificate), 0o644)
-                _owned(layout.ALIAS / f"{part}.key", key_pem(key, key_password), 0o600)
+                owned(layout.ALIAS / f"{part}.crt", pem(certificate), 0o644)
+                owned(layout.ALIAS / f"{part}.key", key_pem(key, key_password), 0o600)
 
         def agent() -> None:
             key = new_key()
@@ -91,7 +91,7 @@ class CertificateAuthority:
                 ("creating RA agent certificate", agent),
                 ("publishing the CA certificate", lambda: trust.publish(install, [authority.certificate])),
                 ("saving the CA for the administrator", lambda: _bundle(install, authority)),
-                ("starting certificate server instance", lambda: _start(install)),
+                ("starting certificate server instance", lambda: start(install)),
                 ("enabling CA instance", lambda: _enable(install)),
             ],
         )
@@ -139,7 +139,8 @@ def _tree(install: Install, password: str) -> None:
         server.ensure_values(layout.SUFFIX, "aci", DIRECTORY_ACCESS)
 
 
-def _owned(path: Path, content: str | bytes, mode: int) -> None:
+def owned(path: Path, content: str | bytes, mode: int) -> None:
+    """Write a file of the authority's account."""
     write_file(path, content, mode=mode, owner=layout.ACCOUNT, group=layout.ACCOUNT)
 
 
@@ -149,7 +150,12 @@ def _folder(path: Path, mode: int) -> None:
     shutil.chown(path, layout.ACCOUNT, layout.ACCOUNT)
 
 
-def _instance_files(install: Install, database_password: str, key_password: str) -> None:
+def instance_files(
+    install: Install, database_password: str, key_password: str, serials: tuple[int, int] = (FIRST_SERIAL, LAST_SERIAL)
+) -> None:
+    """The folders and settings of the instance; it gives out the serial numbers from the first to the last of
+    `serials`.
+    """
     facts = install.facts
     for path in (layout.INSTANCE, layout.INSTANCE / "ca", layout.ALIAS, layout.STATE, layout.STATE / "ca"):
         _folder(path, 0o770)
@@ -169,13 +175,13 @@ def _instance_files(install: Install, database_password: str, key_password: str)
         "internaldb.basedn": layout.SUFFIX,
         "internaldb.ldapconn.uri": facts.ldapi_uri,
         "internaldb.ldapauth.bindDN": layout.DATABASE_USER,
-        "dbs.beginSerialNumber": f"{FIRST_SERIAL:x}",
-        "dbs.endSerialNumber": f"{LAST_SERIAL:x}",
+        "dbs.beginSerialNumber": f"{serials[0]:x}",
+        "dbs.endSerialNumber": f"{serials[1]:x}",
         "ca.signing.cert": str(layout.ALIAS / "ca_signing.crt"),
     }
-    _owned(layout.CONFIG, layout.settings_text(settings), 0o660)
+    owned(layout.CONFIG, layout.settings_text(settings), 0o660)
     passwords = {"internal": key_password, "internaldb": database_password}
-    _owned(layout.PASSWORDS, layout.settings_text(passwords), 0o660)
+    owned(layout.PASSWORDS, layout.settings_text(passwords), 0o660)
 
 
 def _agent_files(install: Install, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
@@ -209,7 +215,8 @@ def _pkcs12(name: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey, pa
     )
 
 
-def _start(install: Install) -> None:
+def start(install: Install) -> None:
+    """Start the authority, from now on always after the directory."""
     install.put_file(DROP_IN, f"[Unit]\nAfter={install.facts.dirsrv_unit}\n")
     services.daemon_reload()
     services.start(layout.UNIT)

@@ -143,11 +143,16 @@ def request_certificate(facts: RealmFacts, service: str, where: Sequence[str]) -
     or RuntimeError when certmonger gave up.
     """
     principal = f"{service}/{facts.host}@{facts.realm}"
-    asked = ["-c", CA_NAME, "-T", DEFAULT_PROFILE, "-N", f"CN={facts.host},O={facts.realm}", "-D", facts.host]
-    said = run(["getcert", "request", *where, *asked, "-K", principal, "-w", "-v"], check=False, limit=ISSUE_LIMIT)
+    asked = ["-N", f"CN={facts.host},O={facts.realm}", *request_arguments(facts, service)]
+    said = run(["getcert", "request", *where, *asked, "-w", "-v"], check=False, limit=ISSUE_LIMIT)
     states = re.findall(r"^State (\w+)", said.stdout, re.MULTILINE)
     if said.status != 0 or states[-1:] != ["MONITORING"]:
         raise RuntimeError(f"no certificate for {principal}: {said.stdout.strip()} {said.stderr.strip()}")
+
+
+def request_arguments(facts: RealmFacts, service: str) -> list[str]:
+    """getcert's options that say who signs a service's certificate, and for which names, also at its renewal."""
+    return ["-c", CA_NAME, "-T", DEFAULT_PROFILE, "-D", facts.host, "-K", f"{service}/{facts.host}@{facts.realm}"]
 
 
 def new_pin(path: Path) -> str:

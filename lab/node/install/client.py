@@ -76,6 +76,8 @@ def default_conf(facts: RealmFacts, *, ca_less: bool) -> str:
         f"ldap_uri = {facts.ldapi_uri}",
         "mode = production",
     ]
+    if facts.ca_host:
+        lines.append(f"ca_host = {facts.ca_host}")
     if ca_less:
         lines += ["enable_ra = False", "ra_plugin = None"]
     else:

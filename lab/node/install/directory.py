@@ -16,9 +16,9 @@ from lab.node.facts import RealmFacts
 from lab.node.files import remove_file, remove_tree, render, write_file
 from lab.node.install import dse
 from lab.node.install.plugins import configure_indexes, configure_managed_entries, configure_plugins
-from lab.node.install.replication import DOMAIN_REPLICA_ID
 from lab.node.install.tree import add_tree
 from lab.node.ldapi import Directory, directory
+from lab.node.replica.suffixes import DOMAIN_REPLICA_ID
 from lab.node.run import run
 
 SCHEMA = Path("/usr/share/ipa/schema.d")
@@ -52,7 +52,8 @@ create_suffix_entry = True
 """
 ENVIRONMENT = """\
 KRB5_KTNAME=/etc/dirsrv/ds.keytab
-KRB5CCNAME=/run/dirsrv/krb5cc_${instance}
+KRB5_CLIENT_KTNAME=/etc/dirsrv/ds.keytab
+KRB5CCNAME=MEMORY:dirsrv-${instance}
 """
 
 

@@ -152,12 +152,18 @@ def _zone(server: Directory, facts: RealmFacts, install: Install, addresses: lis
     server.ensure_values(f"cn=dns,{facts.basedn}", "objectClass", "idnsConfigObject")
     server.add_if_missing(dn, zone_attributes(zone, facts, install.options.zonemgr))
     server.ensure_values(dn, "nSRecord", f"{facts.host}.")
+    add_host_services(server, facts, addresses, with_authority=not install.options.ca_less)
+
+
+def add_host_services(server: Directory, facts: RealmFacts, addresses: list[str], *, with_authority: bool) -> None:
+    """This host's address in the domain's zone, and the services that clients look for there."""
+    dn = f"idnsName={absolute(facts.domain)},cn=dns,{facts.basedn}"
     own: dict[str, list[str]] = {}
     for address in addresses:
         version = ipaddress.ip_address(address).version
         own.setdefault("aRecord" if version == 4 else "aAAARecord", []).append(address)
     _record(server, dn, facts.host.removesuffix(f".{facts.domain}"), own)
-    if not install.options.ca_less:
+    if with_authority:
         _record(server, dn, AUTHORITY_NAME, own)
     _record(server, dn, "_kerberos", {"tXTRecord": facts.realm})
     for name, port in SERVICE_RECORDS:

@@ -47,6 +47,11 @@ class ExternalCertificates:
 
 
 def _import(facts: RealmFacts, given: GivenCertificates, nickname: str) -> None:
+    import_certificate(facts, given, nickname)
+    remember_certificate(facts, "ldap", given.directory.certificate)
+
+
+def import_certificate(facts: RealmFacts, given: GivenCertificates, nickname: str) -> None:
     """Put the issuers and the certificate with its key into the instance's NSS database."""
     database, pins = str(facts.instance_config), str(facts.instance_config / "pwdfile.txt")
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +65,6 @@ def _import(facts: RealmFacts, given: GivenCertificates, nickname: str) -> None:
         write_file(password, secret, mode=0o600)
         write_file(bundle, pkcs12.bundle(server.key, server.certificate, secret, name=nickname), mode=0o600)
         run(["pk12util", "-i", str(bundle), "-w", str(password), "-d", database, "-k", pins])
-    remember_certificate(facts, "ldap", given.directory.certificate)
 
 
 def remember_certificate(facts: RealmFacts, service: str, certificate: x509.Certificate) -> None:

@@ -164,7 +164,7 @@ class HttpServer:
             ("enabling modules and sites", _enable),
             ("starting httpd", lambda: services.restart(UNIT)),
         ]
-        if not install.options.ca_less:
+        if not install.options.ca_less and not install.certificates:
             steps.append(("restarting httpd when its certificate is renewed", lambda: _follow_renewals(install)))
         steps.append(("enabling the HTTP service of this master", lambda: _list(install)))
         install.run_steps(self.title, steps)

@@ -169,6 +169,12 @@ def configure_managed_entries(directory: Directory, facts: RealmFacts) -> None:
             "managedTemplate": template,
         },
     )
+    enable_managed_entries(directory, facts)
+
+
+def enable_managed_entries(directory: Directory, facts: RealmFacts) -> None:
+    """Switch the plug-in on, from the next start, for the definitions that the domain's tree has or will have."""
+    managed = f"cn=Managed Entries,cn=etc,{facts.basedn}"
     directory.replace(
         f"cn=Managed Entries,{PLUGINS}",
         {"nsslapd-pluginEnabled": "on", "nsslapd-pluginConfigArea": f"cn=Definitions,{managed}"},

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from lab.node.component import Install
-from lab.node.ldapi import directory
+from lab.node.facts import RealmFacts
+from lab.node.ldapi import Directory, directory
+from lab.node.replica.suffixes import (
+    AUTHORITY_SUFFIX,
+    CA_REPLICA_ID,
+    DOMAIN_REPLICA_ID,
+    MAPPING_TREE,
+    add_replica,
+    domain_suffix,
+    replicates,
+)
 
-CA_SUFFIX = "o=ipaca"
-# Replica ids have to differ between all masters of a suffix: the directory hands them out from this one on.
-DOMAIN_REPLICA_ID = 4
-CA_REPLICA_ID = 96
+NUMBERS = "cn=Posix IDs,cn=Distributed Numeric Assignment Plugin,cn=plugins,cn=config"
 
 
 class Replication:
@@ -29,26 +36,27 @@ class Replication:
     @staticmethod
     def _replicate(install: Install) -> None:
         facts = install.facts
-        managers = f"cn=replication managers,cn=sysaccounts,cn=etc,{facts.basedn}"
-        replicas = [(facts.basedn, DOMAIN_REPLICA_ID)]
-        if not install.options.ca_less:
-            replicas.append((CA_SUFFIX, CA_REPLICA_ID))
         with directory(facts.ldapi_uri) as connection:
-            for suffix, replica_id in replicas:
-                escaped = suffix.replace("=", r"\3D").replace(",", r"\2C")
-                connection.add_if_missing(
-                    f"cn=replica,cn={escaped},cn=mapping tree,cn=config",
-                    {
-                        "objectClass": ["top", "nsds5replica", "extensibleobject"],
-                        "cn": "replica",
-                        "nsDS5ReplicaRoot": suffix,
-                        "nsDS5ReplicaId": replica_id,
-                        "nsDS5ReplicaType": 3,
-                        "nsDS5Flags": 1,
-                        "nsDS5ReplicaBindDN": "cn=replication manager,cn=config",
-                        "nsDS5ReplicaBindDNGroup": managers,
-                        "nsDS5ReplicaBindDnGroupCheckInterval": 60,
-                        "nsds5ReplicaReleaseTimeout": 60,
-                        "nsds5ReplicaBackoffMax": 300,
-                    },
-                )
+            add_replica(connection, facts, domain_suffix(facts), DOMAIN_REPLICA_ID)
+            if not install.options.ca_less:
+                add_replica(connection, facts, AUTHORITY_SUFFIX, CA_REPLICA_ID)
+            let_admins_replicate(connection, facts)
+
+
+def let_admins_replicate(server: Directory, facts: RealmFacts) -> None:
+    """Administrators look after agreements, clean up after masters, and share out numbers, on every master."""
+    admins = f"ldap:///cn=admins,cn=groups,cn=accounts,{facts.basedn}"
+    allowed = f'allow (all) groupdn = "{admins}";)'
+    if replicates(server, AUTHORITY_SUFFIX):
+        server.ensure_values(
+            AUTHORITY_SUFFIX.dn,
+            "aci",
+            '(targetattr != "userPassword")(version 3.0; acl "Admins watch replication"; '
+            f'allow (read, search, compare) groupdn = "{admins}";)',
+        )
+    for entry, name in (
+        (MAPPING_TREE, "Admins manage replication"),
+        ("cn=tasks,cn=config", "Admins start tasks"),
+        (NUMBERS, "Admins share out numbers"),
+    ):
+        server.ensure_values(entry, "aci", f'(targetattr = "*")(version 3.0; acl "{name}"; {allowed}')

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from lab.node import services
-from lab.node.component import Install
+from lab.node.component import Component, Install
 from lab.node.facts import DEFAULT_CONF, InstallOptions, NotConfigured, RealmFacts, read_facts
 from lab.node.files import remove_file, remove_tree
 from lab.node.install import checks
@@ -52,6 +52,12 @@ def install_server(
     """Make the server that `options` describe; a failure leaves a half-made one that an uninstall removes."""
     facts = RealmFacts(options.realm, options.domain, options.hostname, address)
     install = Install(facts, options, Sysrestore(), out, certificates)
+    make_master(install, address, components(options), default_conf(facts, ca_less=options.ca_less))
+
+
+def make_master(install: Install, address: str, parts: Sequence[Component], configuration: str) -> None:
+    """Make a master of these parts, `configuration` being its default.conf; the first one or another."""
+    facts = install.facts
     # An uninstall of a half-made server needs to know its names.
     for key, value in (("realm", facts.realm), ("domain", facts.domain), ("hostname", facts.hostname)):
         install.sysrestore.set_state("network", key, value)
@@ -60,9 +66,9 @@ def install_server(
     if not checks.resolves_here(facts.hostname, address, HOSTS):
         line = f"{address} {facts.hostname} {facts.hostname.split('.', 1)[0]}\n"
         install.put_file(HOSTS, HOSTS.read_text().rstrip("\n") + "\n" + line)
-    install.put_file(DEFAULT_CONF, default_conf(facts, ca_less=options.ca_less))
-    for component in components(options):
-        component.configure(install)
+    install.put_file(DEFAULT_CONF, configuration)
+    for part in parts:
+        part.configure(install)
     services.enable("ipa.service")
     install.sysrestore.set_state("installation", "complete", True)
     # The services run already; this makes systemd and ipactl see it that way.

@@ -90,7 +90,8 @@ def add_tree(
             "nsDS5ReplicaId": next_replica_id,
         },
     )
-    _add_master(directory, facts)
+    add_master(directory, facts)
+    add_principals(directory, facts)
     _grant(directory, facts)
 
 
@@ -194,9 +195,10 @@ def _add_settings(directory: Directory, facts: RealmFacts, subject_base: str) ->
     )
 
 
-def _add_master(directory: Directory, facts: RealmFacts) -> None:
+def add_master(directory: Directory, facts: RealmFacts, *, with_authority: bool | None = None) -> None:
+    """List a host among the masters; whether it has the CA's suffix is looked up unless said."""
     suffixes = [facts.basedn]
-    if directory.exists("o=ipaca"):
+    if with_authority or (with_authority is None and directory.exists("o=ipaca")):
         suffixes.append("o=ipaca")
     directory.add_if_missing(
         facts.master_dn,
@@ -214,6 +216,10 @@ def _add_master(directory: Directory, facts: RealmFacts) -> None:
             "ipaReplTopoManagedSuffix": suffixes,
         },
     )
+
+
+def add_principals(directory: Directory, facts: RealmFacts) -> None:
+    """The entries of a master's host, directory and web server, still without keys; it may replicate."""
     host = f"fqdn={facts.hostname},cn=computers,cn=accounts,{facts.basedn}"
     directory.add_if_missing(
         host,

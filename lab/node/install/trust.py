@@ -19,6 +19,13 @@ TRUSTED = Path("/usr/local/share/ca-certificates/ipa-ca")
 
 def publish(install: Install, authorities: Sequence[x509.Certificate]) -> None:
     """Write the certificates, the root first, where clients, the system and other masters look for them."""
+    trust_here(authorities)
+    with directory(install.facts.ldapi_uri) as server:
+        publish_in_directory(server, install.facts, authorities)
+
+
+def trust_here(authorities: Sequence[x509.Certificate]) -> None:
+    """Write the certificates, the root first, where this host looks for them."""
     write_file(IPA_CA_CERT, b"".join(pem(one) for one in authorities))
     remove_tree(TRUSTED)
     TRUSTED.mkdir(parents=True)
@@ -26,8 +33,6 @@ def publish(install: Install, authorities: Sequence[x509.Certificate]) -> None:
         # The system's trust store wants one certificate a file.
         write_file(TRUSTED / ("ca.crt" if number == 0 else f"ca-{number}.crt"), pem(one))
     run(["update-ca-certificates"])
-    with directory(install.facts.ldapi_uri) as server:
-        publish_in_directory(server, install.facts, authorities)
 
 
 def publish_in_directory(server: Directory, facts: RealmFacts, authorities: Sequence[x509.Certificate]) -> None:

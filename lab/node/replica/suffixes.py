@@ -1,0 +1,98 @@
+"""The replicated suffixes: their entries below cn=config, and the numbers that tell their masters apart.
+
+Names, settings and excluded attributes are those of FreeIPA 4.13 (its agreements and replica entries).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lab.node.facts import RealmFacts
+from lab.node.ldapi import Directory
+
+CA_SUFFIX = "o=ipaca"
+# The first master's; the directory hands out those of the others.
+DOMAIN_REPLICA_ID = 4
+CA_REPLICA_ID = 96
+MANAGERS_CHECK_SECONDS = 60
+MAPPING_TREE = "cn=mapping tree,cn=config"
+
+
+@dataclass(frozen=True)
+class Suffix:
+    """A suffix that masters replicate; `prefix` begins the names of its agreements."""
+
+    dn: str
+    prefix: str
+
+    @property
+    def replica_dn(self) -> str:
+        """The entry that makes this server a replica of the suffix."""
+        escaped = self.dn.replace("=", r"\3D").replace(",", r"\2C")
+        return f"cn=replica,cn={escaped},{MAPPING_TREE}"
+
+    def agreement_name(self, host: str) -> str:
+        return f"{self.prefix}{host}"
+
+    def agreement_dn(self, host: str) -> str:
+        """The agreement by which this server supplies `host`."""
+        return f"cn={self.agreement_name(host)},{self.replica_dn}"
+
+
+def domain_suffix(facts: RealmFacts) -> Suffix:
+    return Suffix(facts.basedn, "meTo")
+
+
+AUTHORITY_SUFFIX = Suffix(CA_SUFFIX, "caTo")
+
+
+def managers_dn(facts: RealmFacts) -> str:
+    """The group whose members may replicate to every master: the masters' directory servers."""
+    return f"cn=replication managers,cn=sysaccounts,cn=etc,{facts.basedn}"
+
+
+def add_replica(server: Directory, facts: RealmFacts, suffix: Suffix, number: int) -> None:
+    """Make this server a replica (a master, with a changelog) of the suffix under this number."""
+    server.add_if_missing(
+        suffix.replica_dn,
+        {
+            "objectClass": ["top", "nsds5replica", "extensibleobject"],
+            "cn": "replica",
+            "nsDS5ReplicaRoot": suffix.dn,
+            "nsDS5ReplicaId": number,
+            "nsDS5ReplicaType": 3,
+            "nsDS5Flags": 1,
+            "nsDS5ReplicaBindDN": "cn=replication manager,cn=config",
+            "nsDS5ReplicaBindDNGroup": managers_dn(facts),
+            "nsDS5ReplicaBindDnGroupCheckInterval": MANAGERS_CHECK_SECONDS,
+            "nsds5ReplicaReleaseTimeout": 60,
+            "nsds5ReplicaBackoffMax": 300,
+        },
+    )
+
+
+def reread_managers(server: Directory, facts: RealmFacts, suffix: Suffix) -> None:
+    """Have the server look into the group of managers now and not only when its interval is over."""
+    server.replace(suffix.replica_dn, {"nsDS5ReplicaBindDNGroup": managers_dn(facts)})
+
+
+def replicates(server: Directory, suffix: Suffix) -> bool:
+    """Whether this server is a replica of the suffix."""
+    return server.exists(suffix.replica_dn)
+
+
+def numbers_in_ruv(values: list[bytes]) -> set[int]:
+    """The replica numbers that an update vector (nsds50ruv) knows, also of masters that are gone."""
+    found = (re.match(rb"\{replica (\d+)[ }]", value) for value in values)
+    return {int(match[1]) for match in found if match}
+
+
+def next_number(counter: int, used: set[int]) -> int:
+    """The number for a new replica: the counter's, or the next one that nobody ever had.
+
+    The counter alone is not enough: it goes back when data of a backup is restored.
+    """
+    while counter in used or counter in (DOMAIN_REPLICA_ID, CA_REPLICA_ID):
+        counter += 1
+    return counter
