@@ -7,6 +7,8 @@ from scenarios.deeds import back_up, install, restore, uninstall
 
 #: Where FreeIPA keeps httpd's keytab, today's path first.
 HTTP_KEYTABS = ("/var/lib/ipa/gssproxy/http.keytab", "/etc/httpd/conf/ipa.keytab")
+#: Where BIND has its own, on Debian and elsewhere; a server without DNS has none.
+DNS_KEYTABS = ("/etc/bind/named.keytab", "/etc/named.keytab")
 USERS = ("tuser1", "tuser2")
 
 
@@ -31,8 +33,9 @@ def test_data_alone_brings_users_back_to_a_reinstalled_server(master: Host) -> N
 
     _new_keys(master, f"ldap/{master.fqdn}", "/etc/dirsrv/ds.keytab")
     master.run(["systemctl", "restart", f"dirsrv@{master.instance}.service"])
-    http = next(path for path in HTTP_KEYTABS if master.testinfra.file(path).exists)
-    _new_keys(master, f"HTTP/{master.fqdn}", http)
+    for service, keytabs in (("HTTP", HTTP_KEYTABS), ("DNS", DNS_KEYTABS)):
+        for keytab in (path for path in keytabs if master.testinfra.file(path).exists):
+            _new_keys(master, f"{service}/{master.fqdn}", keytab)
     _new_keys(master, f"host/{master.fqdn}", "/etc/krb5.keytab")
     master.run(["ipactl", "restart"])
     master.run(["systemctl", "restart", "sssd"])

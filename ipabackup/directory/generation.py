@@ -12,8 +12,10 @@ else knows.  The live configuration is not touched.
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +112,6 @@ def _process(instance: Instance, work: Path) -> Iterator[str]:
     state = copy_config(instance, work, {"nsslapd-port": "0", "nsslapd-security": "off"}, without_replication)
     if b"\nnsslapd-port: 0\n" not in (work / "dse.ldif").read_bytes():
         raise DirectoryFailure(f"The configuration of slapd-{instance.name} names no port.")
-    socket = state / "socket"
     process = subprocess.Popen(
         [NS_SLAPD, "-D", str(work), "-i", str(state / "pid"), "-d", "0"],
         stdin=subprocess.DEVNULL,
@@ -119,7 +120,8 @@ def _process(instance: Instance, work: Path) -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        yield "ldapi://" + str(socket).replace("/", "%2F")
+        _answering(process, state)
+        yield "ldapi://" + str(state / "socket").replace("/", "%2F")
         process.terminate()
         try:
             status = process.wait(STOP_LIMIT)
@@ -131,3 +133,25 @@ def _process(instance: Instance, work: Path) -> Iterator[str]:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _answering(process: subprocess.Popen[bytes], state: Path) -> None:
+    """Wait until the deaf server takes connections; raises DirectoryFailure at once when it has ended instead."""
+    limit = time.monotonic() + START_LIMIT
+    while True:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(str(state / "socket")) == 0:
+                return
+        if process.poll() is not None:
+            raise DirectoryFailure(f"The deaf server ended with status {process.returncode}: {_last_words(state)}")
+        if time.monotonic() > limit:
+            raise DirectoryFailure(f"The deaf server did not answer within {START_LIMIT:g} s: {_last_words(state)}")
+        # A socket that is not there yet gives nothing to wait on.
+        time.sleep(0.05)
+
+
+def _last_words(state: Path) -> str:
+    log = state / "errors"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    told = [line for line in lines if " - INFO - " not in line and " - WARN - spal_meminfo" not in line]
+    return " / ".join(told[-4:]) or "it said nothing"
