@@ -42,9 +42,9 @@ class Agreement:
     update_ended: str
 
 
-def agreement_entry(suffix: Suffix, host: str, *, initialise: bool = False) -> dict[str, str | list[str]]:
-    """The entry of an agreement that supplies `host`, authenticated by Kerberos; if asked with a total update."""
-    entry: dict[str, str | list[str]] = {
+def agreement_entry(suffix: Suffix, host: str) -> dict[str, str | list[str]]:
+    """The entry of an agreement that supplies `host`, authenticated by Kerberos."""
+    return {
         "objectClass": ["top", "nsds5replicationagreement"],
         "cn": suffix.agreement_name(host),
         "description": f"me to {host}",
@@ -59,9 +59,6 @@ def agreement_entry(suffix: Suffix, host: str, *, initialise: bool = False) -> d
         "nsds5ReplicaStripAttrs": "modifiersName modifyTimestamp internalModifiersName internalModifyTimestamp",
         "nsds5ReplicaEnabled": "on",
     }
-    if initialise:
-        entry |= {**UNHURRIED, REFRESH: "start"}
-    return entry
 
 
 def connect(server: Directory, suffix: Suffix, host: str) -> bool:
@@ -71,12 +68,9 @@ def connect(server: Directory, suffix: Suffix, host: str) -> bool:
 
 def connect_and_initialise(server: Directory, suffix: Suffix, host: str, *, limit: float = INITIALISE_LIMIT) -> None:
     """Supply `host` from now on, beginning with all there is. Raises InitialisationFailed, TimeoutError."""
-    server.add(suffix.agreement_dn(host), agreement_entry(suffix, host, initialise=True))
-    dn = suffix.agreement_dn(host)
-    try:
-        wait_initialised(server, dn, limit=limit)
-    finally:
-        server.replace(dn, USUAL)
+    server.add(suffix.agreement_dn(host), agreement_entry(suffix, host))
+    # Not with the entry itself: a server remembers that, and starts the total update anew whenever it is enabled again.
+    initialise(server, suffix.agreement_dn(host), limit=limit)
 
 
 def initialise(
