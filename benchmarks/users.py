@@ -70,7 +70,7 @@ def add_users(host: Host, numbers: range) -> None:
 
 
 def _user(number: int, suffix: str, realm: str) -> str:
-    secret = random.Random(number)  # noqa: S311 - it has to be repeatable, and guards nothing
+    secret = random.Random(number)
     login, account = name(number), _FIRST_NUMBER + number
     first, last = _word(secret), _word(secret)
     unique = f"{secret.getrandbits(32):08x}-{secret.getrandbits(16):04x}-11f1-8a60-{number:012x}"
