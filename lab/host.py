@@ -85,6 +85,13 @@ class Host:
         secret = self.topology.passwords.admin if password is None else password
         return self.run(["kinit", principal], input=f"{secret}\n")
 
+    def use_resolvers(self, domain: str, addresses: Sequence[str]) -> None:
+        """Have the host ask these DNS servers, now and after its next boots: the engine writes its own at each."""
+        lines = [f"search {domain}", *(f"nameserver {address}" for address in addresses)]
+        escaped = "".join(f"{line}\\n" for line in lines)
+        self.write_file("/etc/tmpfiles.d/lab-resolv.conf", f"f+ /etc/resolv.conf 0644 root root - {escaped}\n")
+        self.run(["sh", "-c", "cat >/etc/resolv.conf"], input="\n".join(lines) + "\n")
+
     @property
     def testinfra(self) -> Any:
         """The host as pytest-testinfra sees it."""
@@ -156,6 +163,17 @@ class Host:
             yield connection
         finally:
             connection.unbind_s()
+
+    def agreement_states(self) -> dict[str, str]:
+        """What this master last said of each of its replication agreements, by the agreement's name."""
+        import ldap
+
+        base, status = "cn=mapping tree,cn=config", "nsds5replicaLastUpdateStatus"
+        with self.ldap() as connection:
+            found = connection.search_s(
+                base, ldap.SCOPE_SUBTREE, "(objectClass=nsds5replicationagreement)", ["cn", status]
+            )
+        return {entry["cn"][0].decode(): entry.get(status, [b""])[0].decode() for _, entry in found}
 
     # Life
 

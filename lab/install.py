@@ -12,16 +12,37 @@ NO_CLOCK = "--no-ntp"
 
 @dataclass(frozen=True)
 class InstallStep:
-    """One installer on one host, and the commands there that have to run before it."""
+    """One installer on one host, and the commands there that have to run before it.
+
+    ``files`` are copied from other hosts first: (host, path), to the same path.
+    """
 
     host: str
     argv: tuple[str, ...]
     prepare: tuple[tuple[str, ...], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def installation(topology: Topology) -> list[InstallStep]:
     """List the commands that install the realm, in order."""
-    return [InstallStep(member.name, tuple(_command(topology, member)), member.prepare) for member in topology.members]
+    steps = []
+    for member in topology.members:
+        files: tuple[tuple[str, str], ...] = ()
+        if member.replica_setup == "file":
+            steps.append(InstallStep(member.origin, tuple(prepare_command(topology, member))))
+            files = ((member.origin, replica_file(topology, member)),)
+        steps.append(InstallStep(member.name, tuple(_command(topology, member)), member.prepare, files))
+    return steps
+
+
+def replica_file(topology: Topology, member: Member) -> str:
+    """Where ipa-replica-prepare puts a replica's file, and where it is copied to."""
+    return f"/var/lib/ipa/replica-info-{topology.fqdn(member)}.gpg"
+
+
+def prepare_command(topology: Topology, member: Member) -> list[str]:
+    """What makes a replica's file, on the master that it comes from."""
+    return ["ipa-replica-prepare", "-p", topology.passwords.directory_manager, topology.fqdn(member)]
 
 
 def _command(topology: Topology, member: Member) -> list[str]:
@@ -42,7 +63,11 @@ def _command(topology: Topology, member: Member) -> list[str]:
         if member.role == "client":
             join = ["-p", "admin", "-w", passwords.admin]
             return ["ipa-client-install", "-U", *where, *join, NO_CLOCK, *member.installer_options]
-        argv = ["ipa-replica-install", "-U", *where, "-P", "admin", "-w", passwords.admin]
+        argv = ["ipa-replica-install", "-U"]
+        if member.replica_setup == "file":
+            argv += ["-p", passwords.directory_manager, "-w", passwords.admin, replica_file(topology, member)]
+        else:
+            argv += [*where, "-P", "admin", "-w", passwords.admin]
         if "ca" in member.capabilities:
             argv.append("--setup-ca")
     if "dns" in member.capabilities:

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 from lab import owner as owners
@@ -21,8 +22,12 @@ from lab.image import ensure_server_image
 from lab.install import installation
 from lab.network import create_network, host_addresses
 from lab.topology import Topology, from_recipe
+from lab.waiting import wait_for
 
 Say = Callable[[str], None]
+
+#: Seconds until masters that have just booted reach each other.
+REPLICATION_LIMIT = 60.0
 
 
 def _quiet(_: str) -> None:
@@ -73,6 +78,7 @@ class Realm:
                 realm._keep_resolvers(golden)
                 for host in realm.hosts.values():
                     host.wait_ready()
+                realm.wait_replicating()
             else:
                 for host in realm.hosts.values():
                     host.wait_booted()
@@ -110,6 +116,19 @@ class Realm:
         if short not in self.hosts:
             raise NoSuchLab(f"Lab '{self.name}' has no host '{name}'; it has {', '.join(self.hosts)}.")
         return self.hosts[short]
+
+    def wait_replicating(self, limit: float = REPLICATION_LIMIT) -> None:
+        """Wait until no agreement of any master reports an error: tickets for it come later than the directory."""
+        masters = [self.hosts[member.name] for member in self.topology.masters]
+        for host in masters if len(masters) > 1 else []:
+            last: dict[str, str] = {}
+
+            def settled(host: Host = host, last: dict[str, str] = last) -> bool:
+                last.clear()
+                last.update(host.agreement_states())
+                return all(state.startswith("Error (0)") for state in last.values())
+
+            wait_for(f"{host.fqdn}'s agreements", settled, limit=limit, details=partial(str, last))
 
     @property
     def master(self) -> Host:
@@ -162,8 +181,18 @@ class Realm:
     def _keep_resolvers(self, golden: Golden) -> None:
         """Give each host the resolv.conf of its installer: the engine writes its own at every start."""
         for name, encoded in golden.resolvers.items():
-            content = base64.b64decode(encoded)
-            self.hosts[name].run(["sh", "-c", "cat >/etc/resolv.conf"], input=content)
+            host = self.hosts[name]
+            if not self.use_resolvers(host) or "dns" in host.member.capabilities:
+                host.run(["sh", "-c", "cat >/etc/resolv.conf"], input=base64.b64decode(encoded))
+
+    def use_resolvers(self, host: Host) -> bool:
+        """Have a host ask the realm's DNS servers, as they are reached in this lab; False for one that asks itself."""
+        servers = [self.hosts[member.name] for member in self.topology.masters if "dns" in member.capabilities]
+        first = self.topology.masters[0].name
+        if host.name == first or not servers:
+            return False
+        host.use_resolvers(self.topology.domain, [server.address for server in servers if server.name != host.name])
+        return True
 
 
 def member_images(engine: Engine, topology: Topology, image: str, say: Say) -> dict[str, str]:
@@ -190,6 +219,9 @@ def install_realm(engine: Engine, topology: Topology, images: Mapping[str, str],
             host.wait_booted()
         for step in installation(topology):
             host = realm.hosts[step.host]
+            realm.use_resolvers(host)
+            for origin, path in step.files:
+                host.write_file(path, realm.hosts[origin].read_bytes(path), mode=0o600)
             for argv in step.prepare:
                 say(f"  {host.fqdn}: {argv[0]}")
                 host.run(argv)

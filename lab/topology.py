@@ -19,6 +19,7 @@ The words are those that FreeIPA labs use::
     [[replicas]]
     name = "ipa2"
     from = "ipa1"                     # the first server unless said
+    replica_setup = "credentials"     # with an administrator's password; "file": from ipa-replica-prepare
 
     [[clients]]
     name = "client1"
@@ -41,6 +42,9 @@ from lab.errors import BadTopology
 
 SHIPPED = Path(__file__).with_name("topologies")
 
+#: How a replica is set up: by a file that its master makes, or with an administrator's credentials as FreeIPA 4 does.
+REPLICA_SETUPS = ("file", "credentials")
+
 CAPABILITIES = frozenset({"ca", "dns", "kra", "adtrust", "selinux"})
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -49,7 +53,8 @@ _DOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})+")
 _TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients"}
 _PASSWORDS = {"admin", "directory_manager"}
 _MASTER = {"name", "image", "capabilities", "installer_options", "prepare"}
-_KEYS = {"servers": _MASTER, "replicas": _MASTER | {"from"}, "clients": _MASTER | {"server"}}
+_REPLICA = _MASTER | {"from", "replica_setup"}
+_KEYS = {"servers": _MASTER, "replicas": _REPLICA, "clients": _MASTER | {"server"}}
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Member:
     installer_options: tuple[str, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()
     image: str = ""
+    replica_setup: str = ""
 
     @property
     def is_master(self) -> bool:
@@ -191,6 +197,11 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
             for capability in capabilities:
                 if capability not in CAPABILITIES:
                     raise BadTopology(f"{where}: unknown capability '{capability}'{_hint(capability, CAPABILITIES)}")
+            setup = ""
+            if role == "replica":
+                setup = _string(entry, "replica_setup", where, default="credentials")
+                if setup not in REPLICA_SETUPS:
+                    raise BadTopology(f"{where}: unknown replica_setup '{setup}'{_hint(setup, REPLICA_SETUPS)}")
             yield Member(
                 name=name,
                 role=role,
@@ -199,6 +210,7 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
                 installer_options=tuple(_strings(entry, "installer_options", where)),
                 prepare=_commands(entry, "prepare", where),
                 image=_string(entry, "image", where, default=""),
+                replica_setup=setup,
             )
 
 

@@ -103,6 +103,20 @@ class TreeOfEntries:
     def get(self, dn: str, attributes: Iterable[str] | None = None) -> dict[str, list[bytes]] | None:
         return self.entries.get(dn.lower())
 
+    def exists(self, dn: str) -> bool:
+        return dn.lower() in self.entries
+
+    def ensure_values(self, dn: str, attribute: str, values: Iterable[str]) -> bool:
+        present = self.entries[dn.lower()].setdefault(attribute, [])
+        lacking = [value for value in encoded(values) if value not in present]
+        present.extend(lacking)
+        return bool(lacking)
+
+    def remove_values(self, dn: str, attribute: str, values: Iterable[str]) -> None:
+        gone = encoded(values)
+        entry_ = self.entries[dn.lower()]
+        entry_[attribute] = [value for value in entry_[attribute] if value not in gone]
+
     def add_if_missing(self, dn: str, attributes: Mapping[str, Any]) -> bool:
         if dn.lower() in self.entries:
             return False

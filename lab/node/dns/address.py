@@ -8,6 +8,8 @@ import logging
 import subprocess
 from collections.abc import Iterable
 
+import dns.name
+
 from lab.node.dns.records import absolute, pointer_name, reverse_zone, zone_attributes
 from lab.node.facts import RealmFacts
 from lab.node.ldapi import Directory, escape_dn
@@ -16,6 +18,8 @@ log = logging.getLogger(__name__)
 ATTRIBUTES = {4: "aRecord", 6: "aAAARecord"}
 # The name that certificates point to for the authority's publications.
 AUTHORITY_NAME = "ipa-ca"
+# in-addr, arpa and the root.
+SHORTEST_REVERSE = 3
 
 
 def present_addresses() -> list[str]:
@@ -58,8 +62,10 @@ def refresh(directory: Directory, facts: RealmFacts, present: list[str]) -> list
         changed.append(f"{facts.host}: {', '.join(recorded)} became {', '.join(usable[:1]) or 'nothing'}")
         published = [value.decode() for value in _values(authority, attribute)]
         if set(published) & set(recorded):
-            others = [address for address in published if address not in recorded]
-            directory.replace(f"idnsName={AUTHORITY_NAME},{zone}", {attribute: [*others, *usable[:1]]})
+            # By value: another master may do the same at this moment, and neither may undo the other.
+            shared = f"idnsName={AUTHORITY_NAME},{zone}"
+            directory.ensure_values(shared, attribute, usable[:1])
+            directory.remove_values(shared, attribute, sorted(set(published) & set(recorded)))
         had_pointer = [_drop_pointer(directory, facts, address) for address in recorded]
         if any(had_pointer) and usable:
             add_pointer(directory, facts, usable[0])
@@ -68,7 +74,7 @@ def refresh(directory: Directory, facts: RealmFacts, present: list[str]) -> list
 
 def add_pointer(directory: Directory, facts: RealmFacts, address: str) -> None:
     """A pointer from an address to this host, in a reverse zone that is made if need be."""
-    zone = reverse_zone(address)
+    zone = _zone_of(directory, facts, address)
     base = f"idnsName={zone},cn=dns,{facts.basedn}"
     directory.add_if_missing(base, zone_attributes(zone, facts))
     name = pointer_name(address, zone)
@@ -78,9 +84,22 @@ def add_pointer(directory: Directory, facts: RealmFacts, address: str) -> None:
         directory.ensure_values(dn, "pTRRecord", target)
 
 
+def _zone_of(directory: Directory, facts: RealmFacts, address: str) -> str:
+    """The closest reverse zone that is there for an address, or the usual one that is still to be made.
+
+    Masters that share a wide one do not make each the same small one when they come up on a new network together.
+    """
+    name = dns.name.from_text(ipaddress.ip_address(address).reverse_pointer).parent()
+    while len(name.labels) > SHORTEST_REVERSE:
+        if directory.exists(f"idnsName={name.to_text()},cn=dns,{facts.basedn}"):
+            return str(name.to_text())
+        name = name.parent()
+    return reverse_zone(address)
+
+
 def _drop_pointer(directory: Directory, facts: RealmFacts, address: str) -> bool:
     """Remove this host's pointer from an address; whether there was one."""
-    zone = reverse_zone(address)
+    zone = _zone_of(directory, facts, address)
     dn = f"idnsName={pointer_name(address, zone)},idnsName={zone},cn=dns,{facts.basedn}"
     entry = directory.get(dn) or {}
     target = f"{facts.host}.".encode()
