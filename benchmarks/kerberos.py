@@ -6,6 +6,7 @@ Nothing secret is asked or sent.
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 
@@ -64,7 +65,8 @@ def check_answer(answer: bytes) -> None:
 
 def ask(address: str, client: str, realm: str, timeout: float) -> None:
     """Ask the KDC at ``address`` over TCP; raises NoTicket or OSError (also after ``timeout`` seconds)."""
-    request = as_request(client, realm, nonce=0x1234567)
+    # Another nonce each time: the KDC answers a request that it has seen from its memory, directory or not.
+    request = as_request(client, realm, secrets.randbits(31))
     with socket.create_connection((address, 88), timeout) as connection:
         connection.sendall(struct.pack(">L", len(request)) + request)
         (length,) = struct.unpack(">L", _exactly(connection, 4))
