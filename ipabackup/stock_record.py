@@ -122,7 +122,7 @@ class StockBackup:
     """The payload of a format 1 backup as a restore wants it: see PayloadReader.
 
     It begins with a document of entry counts, which were counted, and leaves out what does not belong onto a server
-    that is being restored: the raw databases, locks, and files that repeat themselves.
+    that is being restored: the raw databases, and locks.
     """
 
     def __init__(self, reader: PayloadReader, survey: _Survey, items: tuple[InventoryItem, ...]) -> None:
@@ -141,9 +141,6 @@ class StockBackup:
         yield Member(record_name(ENTRIES), Kind.FILE, size=len(counts)), cast(BinaryIO, io.BytesIO(counts))
         for member, data in self._reader.members():
             path = file_path(member.name)
-            # GNU tar writes a path that it was given twice as a hard link to itself.
-            if member.kind is Kind.HARDLINK and member.link_target == member.name:
-                continue
             if path is None or _belongs(path, self._items):
                 yield member, data
 

@@ -10,13 +10,15 @@ import pytest
 
 from ipabackup.archive.gpg import Keyring
 from ipabackup.archive.reader import open_payload
-from ipabackup.errors import DamagedBackup, WrongKey
+from ipabackup.backup import BackupOptions, plan_backup
+from ipabackup.errors import DamagedBackup, IpaBackupError, WrongKey
 from ipabackup.host.processes import SystemProcesses
 from ipabackup.restore import RestoreOptions
 from ipabackup.store import OpenedBackup, extract_backup, open_backup
 from tests.archive.conftest import FIXTURES as STOCK
 from tests.archive.conftest import key as key  # noqa: PLC0414
 from tests.chroot_host import bare_root, inside, needs_chroot, restore_at
+from tests.host_of_its_own import make_host
 
 OURS = Path(__file__).parent / "fixtures"
 PLAIN = ("format-1-full", "format-1-data", "format-2-full", "format-2-data")
@@ -190,3 +192,37 @@ def test_a_format_1_backup_that_does_not_say_what_it_is_of_is_refused(missing: s
     open_payload(made).verify()
     with pytest.raises(DamagedBackup, match=r"default\.conf|configuration"):
         opened(made)
+
+
+@pytest.mark.row("B1", "B7", "B8")
+@pytest.mark.parametrize("data", [False, True])
+def test_backing_up_in_format_1_writes_its_header_and_members(tmp_path: Path, data: bool) -> None:
+    host = make_host(tmp_path)
+    plan = plan_backup(host.server(), BackupOptions(data=data, format=1, target=host.backups), host.machine)
+    host.run(plan.plan)
+    assert plan.path is not None
+    kind = "data" if data else "full"
+    assert sorted(path.name for path in plan.path.iterdir()) == ["header", f"ipa-{kind}.tar"]
+    lines = (plan.path / "header").read_text().splitlines()
+    assert [line.partition(" = ")[0] for line in lines] == [
+        *("[ipa]", "type", "time", "host", "ipa_version", "version", "services", "")
+    ]
+    reader = open_payload(plan.path)
+    assert (reader.header.version, reader.header.services) == (1, ("HTTP", "KDC"))
+    names = {member.name for member, _ in reader.members()}
+    assert {"data/EXAMPLE-TEST/ldif/userRoot.ldif", "data/EXAMPLE-TEST/binary/data.mdb"} <= names
+    assert (f"files{tmp_path}/etc/krb5.keytab" in names) is not data
+    assert not any(name.startswith(("record/", "MANIFEST")) for name in names)
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("step", ["archive-files", "archive-data", "export-ldif", "seal", "publish"])
+def test_a_failure_while_format_1_is_written_leaves_nothing(tmp_path: Path, step: str) -> None:
+    host = make_host(tmp_path)
+    plan = plan_backup(host.server(), BackupOptions(format=1, target=host.backups), host.machine)
+    with pytest.raises(IpaBackupError):
+        host.run(plan.plan, IPABACKUP_FAIL_STEP=step)
+    assert host.visible_backups() == []
+    assert host.leftovers() == []
+    assert host.services.running

@@ -194,12 +194,15 @@ class StockReader(Reader):
 
     def _checked(self, source: streams.Source) -> Iterator[tuple[Member, BinaryIO | None]]:
         seen_files = False
+        instances: set[str] = set()
         for member, data in self._raw(source):
             if data is not None and member.name == stock.FILES:
                 seen_files = True
                 yield from self._files(data)
                 continue
-            renamed = stock.translate(member)
+            if member.kind is Kind.DIRECTORY and "/" not in member.name:
+                instances.add(member.name)
+            renamed = stock.translate(member, instances)
             if renamed is not None:
                 yield renamed, data
         if self._header.full and not seen_files:

@@ -7,6 +7,7 @@ relative to /.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from ipabackup.archive import layout
@@ -18,13 +19,16 @@ ROOT = "."
 _BACKENDS = ("userRoot", "ipaca")
 
 
-def translate(member: Member) -> Member | None:
-    """The member of the outer archive under its name in ``layout``; None for what has no place there."""
+def translate(member: Member, instances: Collection[str] = ()) -> Member | None:
+    """The member of the outer archive under its name in ``layout``; None for what has no place there.
+
+    ``instances`` are those whose binary copies came before it.
+    """
     top, slash, rest = member.name.partition("/")
     if not slash and member.kind is Kind.FILE:
         if not top.endswith(".ldif"):
             return None
-        instance, backend = split_ldif(top)
+        instance, backend = split_ldif(top, instances)
         return replace(member, name=layout.ldif_name(instance, backend))
     name = layout.binary_root(top) + (f"/{rest}" if rest else "")
     if member.kind is Kind.HARDLINK:
@@ -41,11 +45,15 @@ def as_file(member: Member) -> Member:
     return replace(member, name=name)
 
 
-def split_ldif(name: str) -> tuple[str, str]:
-    """Instance and backend from ``EXAMPLE-TEST-userRoot.ldif``: instances have hyphens in their names,
-    backends rarely.
+def split_ldif(name: str, instances: Collection[str] = ()) -> tuple[str, str]:
+    """Instance and backend from ``EXAMPLE-TEST-userRoot.ldif``, by the names of known ``instances`` where one fits.
+
+    Otherwise by the usual backends, or else at the last hyphen: instances have hyphens in their names, backends rarely.
     """
     stem = name[: -len(".ldif")]
+    for instance in sorted(instances, key=len, reverse=True):
+        if stem.startswith(instance + "-"):
+            return instance, stem[len(instance) + 1 :]
     for backend in _BACKENDS:
         if stem.endswith("-" + backend):
             return stem[: -len(backend) - 1], backend

@@ -124,3 +124,16 @@ def test_a_full_backup_without_its_files_is_damage(backup: Path, tmp_path: Path)
 )
 def test_instances_have_hyphens_in_their_names(name: str, expected: tuple[str, str]) -> None:
     assert split_ldif(name) == expected
+
+
+def test_a_known_instance_tells_where_a_backend_with_a_hyphen_begins() -> None:
+    assert split_ldif("EXAMPLE-TEST-my-db.ldif", {"EXAMPLE", "EXAMPLE-TEST", "OTHER"}) == ("EXAMPLE-TEST", "my-db")
+    assert split_ldif("EXAMPLE-TEST-userRoot.ldif", {"OTHER"}) == ("EXAMPLE-TEST", "userRoot")
+
+
+def test_an_export_behind_its_instance_is_read_as_that_instances(backup: Path, tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    (stage / "EXAMPLE-TEST-userRoot.ldif").rename(stage / "EXAMPLE-TEST-my-db.ldif")
+    tar = ["tar", "-czf", str(backup / "ipa-full.tar"), "./EXAMPLE-TEST", "./EXAMPLE-TEST-my-db.ldif", "./files.tar"]
+    subprocess.run(tar, cwd=stage, check=True)
+    assert [str(instance) for instance in open_payload(backup).verify().instances] == ["EXAMPLE-TEST:my-db"]
