@@ -90,8 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot:
         plot(results, options.plot)
     if options.write_docs:
-        DOCUMENT.write_text(write_between(DOCUMENT.read_text(encoding="utf-8"), report), encoding="utf-8")
         plot(results, PICTURE)
+        shown = f"![The medians]({PICTURE.name})\n\n{report}"
+        DOCUMENT.write_text(write_between(DOCUMENT.read_text(encoding="utf-8"), shown), encoding="utf-8")
     return 1 if verdicts(results.runs)[0] else 0
 
 
