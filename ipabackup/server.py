@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable
 
 from ipabackup.archive.header import InstanceSummary
-from ipabackup.directory.agreements import Agreements, LdapAgreements
+from ipabackup.directory.agreements import LdapMasters, Masters
 from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
 from ipabackup.directory.running import Directory, LocalDirectory
 from ipabackup.directory.tools import DirectoryTools, OfflineTools
@@ -55,7 +55,7 @@ class Machine:
     selinux: SELinux
     tools: DirectoryTools
     directory: Directory
-    agreements: Agreements
+    masters: Masters
     rules: Callable[[], Sequence[Rule]]
     probe: Probe
     places: Places = Places()
@@ -73,7 +73,7 @@ class Machine:
             SystemSELinux(processes),
             OfflineTools(processes),
             LocalDirectory(),
-            LdapAgreements(),
+            LdapMasters(),
             load,
             Paths(),
         )

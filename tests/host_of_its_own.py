@@ -14,7 +14,7 @@ from ipabackup.inventory import Rule, read_list
 from ipabackup.server import Machine, Places, Server
 from ipabackup.steps import Event, Plan, run_plan
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.directory import FakeAgreements, FakeDirectory, FakeRunning
+from tests.fakes.directory import FakeDirectory, FakeMasters, FakeRunning
 from tests.fakes.processes import FakeProcesses
 from tests.fakes.selinux import FakeSELinux
 from tests.fakes.services import FakeServices
@@ -71,7 +71,7 @@ class OwnHost:
     selinux: FakeSELinux
     directory: FakeDirectory
     processes: FakeProcesses
-    agreements: FakeAgreements
+    masters: FakeMasters
 
     @property
     def backups(self) -> Path:
@@ -123,15 +123,15 @@ def make_host(root: Path) -> OwnHost:
     (root / "var/log/ipa.log").write_text("a line\n")
     (root / "list.toml").write_text(LIST.format(root=root))
 
-    masters = f"cn={HOST},cn=masters,cn=ipa,cn=etc,dc=example,dc=test"
+    under = f"cn={HOST},cn=masters,cn=ipa,cn=etc,dc=example,dc=test"
     directory = FakeDirectory(
-        {"userRoot": ["dc=example,dc=test", "uid=admin,dc=example,dc=test", f"cn=KDC,{masters}", f"cn=HTTP,{masters}"]}
+        {"userRoot": ["dc=example,dc=test", "uid=admin,dc=example,dc=test", f"cn=KDC,{under}", f"cn=HTTP,{under}"]}
     )
     services = FakeServices({"krb5-kdc.service", "apache2.service", "sssd.service", "certmonger.service"})
     services.enabled = {"sssd.service", "ipa.service", "cron.service"}
     accounts = FakeAccounts((User(ME, os.getuid(), os.getgid(), GROUP, "/", "/bin/sh"),), (Group(GROUP, os.getgid()),))
     selinux = FakeSELinux()
-    agreements = FakeAgreements(directory.deeds)
+    masters = FakeMasters(HOST, directory.deeds)
     processes = FakeProcesses(
         lambda argv: "VERSION: 4.12.0, API_VERSION: 2.254" if argv[:2] == ("ipa", "--version") else ""
     )
@@ -146,7 +146,7 @@ def make_host(root: Path) -> OwnHost:
         selinux,
         directory,
         FakeRunning(directory),
-        agreements,
+        masters,
         rules,
         Paths(),
         Places(
@@ -157,4 +157,4 @@ def make_host(root: Path) -> OwnHost:
         ),
         lambda: (HOST,),
     )
-    return OwnHost(root, machine, services, accounts, selinux, directory, processes, agreements)
+    return OwnHost(root, machine, services, accounts, selinux, directory, processes, masters)

@@ -19,6 +19,7 @@ from ipabackup.errors import (
     PeersUnreachable,
     Refused,
     UnsupportedFormat,
+    UsageError,
     WrongHost,
     WrongPassword,
 )
@@ -321,7 +322,7 @@ def test_agreements_on_other_masters_are_off_before_data_is_touched(
 
 @pytest.mark.row("R8")
 def test_masters_out_of_reach_are_named_and_the_status_says_so(second_master: str, host: OwnHost, backup: Path) -> None:
-    host.agreements.down = {second_master}
+    host.masters.down = {second_master}
     with pytest.raises(PeersUnreachable, match=f"{second_master} cannot be reached") as caught:
         restored(host, backup)
     assert caught.value.exit_status == 8
@@ -331,7 +332,7 @@ def test_masters_out_of_reach_are_named_and_the_status_says_so(second_master: st
 
 @pytest.mark.row("R8")
 def test_catching_up_leaves_the_other_masters_alone(second_master: str, host: OwnHost, backup: Path) -> None:
-    host.agreements.down = {second_master}
+    host.masters.down = {second_master}
     restored(host, backup, RestoreOptions(authoritative=False))
     assert not any(deed.startswith("disable") for deed in host.directory.deeds)
 
@@ -339,3 +340,42 @@ def test_catching_up_leaves_the_other_masters_alone(second_master: str, host: Ow
 @pytest.mark.row("R7")
 def test_the_plan_names_the_masters_that_are_affected(second_master: str, host: OwnHost, backup: Path) -> None:
     assert planned(host, backup).masters == (second_master,)
+
+
+@pytest.mark.row("R15")
+def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", "ipa3.example.test"
+    host.directory.masters[third] = {"KDC"}
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    notes = restored(host, backup, RestoreOptions(reinitialize=True))
+    deeds = [deed for deed in host.directory.deeds if deed.startswith(("refresh", "enable"))]
+    assert deeds == [
+        f"refresh {second_master} from {first}",
+        f"refresh {third} from {second_master}",
+        f"enable {first}",
+        f"enable {second_master}",
+        f"enable {third}",
+    ]
+    assert any(f"{third} has 4 entries, this master 4" in note for note in notes)
+
+
+@pytest.mark.row("R15")
+def test_masters_that_could_not_be_filled_or_have_no_agreement_are_named(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", "ipa3.example.test"
+    host.directory.masters[third] = {"KDC"}
+    host.masters.agreements = {first: [second_master]}
+    host.masters.broken = {second_master}
+    with pytest.raises(
+        PeersUnreachable, match=f"{second_master} could not be re-initialised.*no agreement leads to {third}"
+    ):
+        restored(host, backup, RestoreOptions(reinitialize=True))
+
+
+@pytest.mark.row("R15")
+def test_peers_cannot_be_filled_from_a_server_that_catches_up(host: OwnHost, backup: Path) -> None:
+    with pytest.raises(UsageError, match="exclude each other"):
+        planned(host, backup, RestoreOptions(reinitialize=True, authoritative=False))

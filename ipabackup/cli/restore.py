@@ -51,6 +51,11 @@ def make_parser() -> Parser:
         help="authoritative: the backup is right, other masters have to be re-initialised from this one; catch-up: "
         "this host died, and the other masters bring it what it missed (default: %(default)s)",
     )
+    parser.add_argument(
+        "--reinitialize-peers",
+        action="store_true",
+        help="afterwards send the restored data to all other masters (needs -p, --password-file or a Kerberos ticket)",
+    )
     parser.add_argument("--no-logs", action="store_true", help="do not restore log files")
     parser.add_argument("-U", "--unattended", action="store_true", help="never ask")
     parser.add_argument(
@@ -86,6 +91,7 @@ def _restore(arguments: Namespace, display: Display) -> int:
             opened = open_backup(path, ring, machine.processes)
             options = RestoreOptions(
                 authoritative=arguments.replication == "authoritative",
+                reinitialize=arguments.reinitialize_peers,
                 data=arguments.data,
                 online=arguments.online,
                 instance=arguments.instance,

@@ -79,29 +79,29 @@ def check_password(uri: str, password: str) -> None:
 
 
 def count_entries(uri: str, suffix: str, created_before: datetime | None = None) -> int:
-    """The number of entries below `suffix` that are not tombstones; with `created_before` (aware), only older ones.
+    """The number of entries below `suffix` that are not tombstones; with `created_before` (aware), only older ones."""
+    with connected(uri) as connection:
+        return count_below(connection, suffix, created_before)
 
-    LDAP subentries count too, as they do in an LDIF export.
-    """
+
+def count_below(connection: Any, suffix: str, created_before: datetime | None = None) -> int:
+    """As `count_entries`, over a connection that is there.  LDAP subentries count too, as they do in an LDIF export."""
     filters = "(|(objectClass=*)(objectClass=ldapSubEntry))"
     if created_before is not None:
         moment = created_before.astimezone(timezone.utc).strftime("%Y%m%d%H%M%SZ")
         filters = f"(&{filters}(!(createTimestamp>={moment})))"
     count = 0
-    with connected(uri) as connection:
-        page = SimplePagedResultsControl(True, size=_PAGE, cookie="")
-        while True:
-            request = connection.search_ext(
-                suffix, ldap.SCOPE_SUBTREE, filters, ["1.1"], serverctrls=[page], timeout=LIMIT
-            )
-            _, found, _, controls = connection.result3(request, timeout=LIMIT)
-            count += sum(1 for dn, _ in found if dn is not None)
-            cookies = [
-                control.cookie for control in controls if control.controlType == SimplePagedResultsControl.controlType
-            ]
-            if not cookies or not cookies[0]:
-                return count
-            page.cookie = cookies[0]
+    page = SimplePagedResultsControl(True, size=_PAGE, cookie="")
+    while True:
+        request = connection.search_ext(suffix, ldap.SCOPE_SUBTREE, filters, ["1.1"], serverctrls=[page], timeout=LIMIT)
+        _, found, _, controls = connection.result3(request, timeout=LIMIT)
+        count += sum(1 for dn, _ in found if dn is not None)
+        cookies = [
+            control.cookie for control in controls if control.controlType == SimplePagedResultsControl.controlType
+        ]
+        if not cookies or not cookies[0]:
+            return count
+        page.cookie = cookies[0]
 
 
 def masters(uri: str, basedn: str) -> dict[str, frozenset[str]]:

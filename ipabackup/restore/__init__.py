@@ -19,6 +19,8 @@ def plan_restore(backup: OpenedBackup, server: Server | None, options: RestoreOp
     Raises what `plan_full_restore` and `plan_data_restore` raise, and UsageError for options that only a data restore
     has; changes nothing.
     """
+    if options.reinitialize and not options.authoritative:
+        raise UsageError("--reinitialize-peers and --replication=catch-up exclude each other.")
     if options.data or backup.header.type is BackupType.DATA:
         return plan_data_restore(backup, server, options, machine)
     for word, given in (

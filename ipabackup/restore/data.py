@@ -20,8 +20,9 @@ from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, 
 from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
-from ipabackup.restore.peers import Peers
+from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
+from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.server import Machine, Server, realm_masters
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
@@ -95,6 +96,8 @@ def plan_data_restore(
             steps.append(Step("start-directory", "Starting the directory server", lambda report: _start(run, report)))
     if options.online or run.units:
         steps.append(Step("count-entries", "Counting restored entries", lambda report: _count(run, report)))
+        if options.reinitialize:
+            steps.append(Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report)))
         steps.append(Step("restart-sssd", "Restarting SSSD", lambda report: restart_sssd(machine)))
     steps.append(Step("check", "Looking back", lambda report: _check(run, report)))
     overwrites = tuple(
@@ -316,10 +319,17 @@ def _mute(run: _Run, report: Reporter) -> None:
     """Switch off the agreements of the instances here: those that run by LDAP, others in their configuration."""
     for instance in {one.target.name: one.target for one in run.chosen}.values():
         if run.machine.services.is_active(instance.unit):
-            switched = run.machine.agreements.disable_here(instance.ldapi_uri)
+            with run.machine.masters.here(instance.ldapi_uri) as master:
+                switched = master.disable()
             report.note(f"slapd-{instance.name}: {len(switched)} agreements switched off")
         else:
             run.peers.disable_own([instance], report)
+
+
+def _peers(run: _Run, report: Reporter) -> None:
+    instances = list({one.target.name: one.target for one in run.chosen}.values())
+    suffixes = [backend.suffix for one in run.chosen for backend in one.backends]
+    reinitialize(run.peers, instances, suffixes, run.machine, report)
 
 
 def _check(run: _Run, report: Reporter) -> None:

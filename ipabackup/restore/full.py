@@ -26,8 +26,9 @@ from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
 from ipabackup.restore.databases import Chosen, check_counts, replace_databases, restart_sssd
-from ipabackup.restore.peers import Peers
+from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
+from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
 from ipabackup.server import Machine, Server, realm_masters
 from ipabackup.steps import Plan, Reporter, Step
@@ -70,6 +71,7 @@ def plan_full_restore(
 
     peers = Peers(header.host, _peer_names(backup, server, machine), options.password, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
+    reinitialize_step = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))
     steps = (
         Step("stop-services", "Stopping IPA and its services", lambda report: _stop(run, report)),
         Step("restore-accounts", "Creating missing accounts", lambda report: _accounts(run, report)),
@@ -80,6 +82,11 @@ def plan_full_restore(
         Step("restore-data", "Restoring the directory's data", lambda report: _data(run, report)),
         Step("start-ipa", "Starting IPA", lambda report: _start(run, report)),
         Step("count-entries", "Counting restored entries", lambda report: _count(run, report)),
+        *(
+            [Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))]
+            if options.reinitialize
+            else []
+        ),
         Step("restart-sssd", "Restarting SSSD and certmonger", lambda report: _restart(run, report)),
         Step("selinux", "Setting SELinux labels and booleans", lambda report: _selinux(run, report)),
         Step("check-services", "Checking that everything runs", lambda report: _check(run, report)),
@@ -328,6 +335,12 @@ def _count(run: _Run, report: Reporter) -> None:
     chosen = [Chosen(record, record.backends, instances[record.name], True) for record in run.backup.record.instances]
     assert run.counts is not None, "the files' step comes first"
     check_counts(chosen, run.counts, run.started, run.machine, report)
+
+
+def _peers(run: _Run, report: Reporter) -> None:
+    instances = discover_instances(run.machine.places.directory_config)
+    suffixes = [backend.suffix for record in run.backup.record.instances for backend in record.backends]
+    reinitialize(run.peers, instances, suffixes, run.machine, report)
 
 
 def _restart(run: _Run, report: Reporter) -> None:

@@ -13,6 +13,8 @@ from ipabackup.errors import PeersUnreachable
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter, Step
 
+PEERS_TITLE = "Re-initialising the other masters"
+
 
 @dataclass
 class Peers:
@@ -27,6 +29,7 @@ class Peers:
     password: str | None
     machine: Machine
     unreachable: dict[str, str] = field(default_factory=dict)
+    reinitialized: bool = False
 
     def step(self) -> Step:
         """The step that switches off every agreement on every other master."""
@@ -35,7 +38,8 @@ class Peers:
     def _disable(self, report: Reporter) -> None:
         for name in self.names:
             try:
-                switched = self.machine.agreements.disable_at(name, self.password)
+                with self.machine.masters.at(name, self.password) as master:
+                    switched = master.disable()
             except PeerFailure as error:
                 self.unreachable[name] = error.message
                 report.note(f"Not reached: {error.message}")
@@ -53,7 +57,7 @@ class Peers:
 
     def conclude(self, report: Reporter) -> None:
         """Say what the other masters need now; raises PeersUnreachable when some could not be reached."""
-        if not self.names:
+        if not self.names or self.reinitialized:
             return
         report.note("The other masters keep their data until they are re-initialised. On each of them run:")
         for name in self.names:

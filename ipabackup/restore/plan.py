@@ -12,12 +12,14 @@ from ipabackup.steps import Plan
 class RestoreOptions:
     """What was asked for.
 
-    `authoritative`: what the backup says wins over all masters, else this server catches up with them; `data` restores
-    only the data of a full backup; `online`, `instance` and `backend` are for data restores; `logs` False leaves log
-    files out; `password` is the Directory Manager's, or None.
+    `authoritative`: what the backup says wins over all masters, else this server catches up with them; `reinitialize`
+    brings the other masters to the restored data at once; `data` restores only the data of a full backup; `online`,
+    `instance` and `backend` are for data restores; `logs` False leaves log files out; `password` is the Directory
+    Manager's, or None.
     """
 
     authoritative: bool = True
+    reinitialize: bool = False
     data: bool = False
     online: bool = False
     instance: str | None = None

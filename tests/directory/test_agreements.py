@@ -7,7 +7,7 @@ from typing import Any
 import ldap
 import pytest
 
-from ipabackup.directory.agreements import Agreement, disable, disabled_in, find
+from ipabackup.directory.agreements import Agreement, LdapMaster, PeerFailure, disabled_in, find
 
 DSE = b"""\
 dn: cn=config
@@ -65,5 +65,41 @@ def test_a_configuration_without_agreements_stays_as_it_is() -> None:
 def test_agreements_that_are_on_are_switched_off_by_ldap() -> None:
     connection = Connection()
     assert find(connection)[0] == Agreement("cn=meToipa2", "dc=x", "ipa2", True)
-    assert [agreement.dn for agreement in disable(connection)] == ["cn=meToipa2"]
+    assert [agreement.dn for agreement in LdapMaster("ipa1", connection).disable()] == ["cn=meToipa2"]
     assert connection.modified == [("cn=meToipa2", [(ldap.MOD_REPLACE, "nsds5ReplicaEnabled", [b"off"])])]
+
+
+class Refreshing(Connection):
+    """An agreement whose total update ends at the third question, with this status."""
+
+    def __init__(self, status: bytes) -> None:
+        super().__init__()
+        self.status = status
+        self.asked = 0
+
+    def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        wanted = more.get("attrlist", [])
+        if "nsds5BeginReplicaRefresh" not in wanted:
+            return [("cn=meToipa2", {"nsds5replicaflowcontrolwindow": [b"1000"]})]
+        self.asked += 1
+        going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked < 3 else {}
+        return [("cn=meToipa2", {"nsds5replicalastinitstatus": [self.status], **going_on})]
+
+
+AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
+
+
+@pytest.mark.row("R15")
+@pytest.mark.parametrize("status", [b"Error (0) Total update succeeded", b"Error (-1) Problem connecting"])
+def test_a_total_update_is_waited_for_and_flow_control_put_back_whatever_happens(status: bytes) -> None:
+    connection = Refreshing(status)
+    if status.startswith(b"Error (0)"):
+        LdapMaster("ipa1", connection).refresh(AGREEMENT)
+    else:
+        with pytest.raises(PeerFailure, match="Problem connecting"):
+            LdapMaster("ipa1", connection).refresh(AGREEMENT)
+    assert connection.asked == 3
+    changes = {name: value for _, step in connection.modified for _, name, value in step}
+    assert changes["nsds5ReplicaFlowControlWindow"] == [b"1000"]
+    assert changes["nsds5ReplicaFlowControlPause"] is None, "it had none before"
+    assert changes["nsds5ReplicaEnabled"] == [b"on"]

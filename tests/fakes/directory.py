@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -80,24 +82,63 @@ class FakeDirectory:
             raise DirectoryFailure(f"{deed} failed")
 
 
-class FakeAgreements:
-    """Masters by name, each with its agreements; one in `down` cannot be reached.  `deeds` is the directory's list."""
+class FakeMasters:
+    """The masters of a realm: `agreements` leads from a master's name to the consumers it sends to.
 
-    def __init__(self, deeds: list[str]) -> None:
+    One in `down` cannot be reached, one in `broken` cannot be filled.  `generations` are of the one suffix there is.
+    `deeds` is the directory's list.
+    """
+
+    def __init__(self, name: str, deeds: list[str]) -> None:
+        self.name = name
         self.deeds = deeds
-        self.masters: dict[str, list[Agreement]] = {}
-        self.own: list[Agreement] = []
+        self.agreements: dict[str, list[str]] = {}
+        self.generations: dict[str, str] = {name: "new"}
         self.down: set[str] = set()
+        self.broken: set[str] = set()
 
-    def disable_here(self, uri: str) -> list[Agreement]:
-        self.deeds.append("disable here")
-        return self.own
+    @contextmanager
+    def here(self, uri: str) -> Iterator[FakeMaster]:
+        yield FakeMaster(self, self.name)
 
-    def disable_at(self, host: str, password: str | None) -> list[Agreement]:
+    @contextmanager
+    def at(self, host: str, password: str | None) -> Iterator[FakeMaster]:
         if host in self.down:
             raise PeerFailure(f"{host} cannot be reached: no route.")
-        self.deeds.append(f"disable {host}")
-        return self.masters.get(host, [])
+        yield FakeMaster(self, host)
+
+
+class FakeMaster:
+    """One of them."""
+
+    def __init__(self, realm: FakeMasters, name: str) -> None:
+        self._realm, self._name = realm, name
+
+    def agreements(self) -> list[Agreement]:
+        return [
+            Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, False)
+            for consumer in self._realm.agreements.get(self._name, [])
+        ]
+
+    def disable(self) -> list[Agreement]:
+        self._realm.deeds.append(f"disable {self._name}")
+        return self.agreements()
+
+    def enable(self) -> list[Agreement]:
+        self._realm.deeds.append(f"enable {self._name}")
+        return self.agreements()
+
+    def refresh(self, agreement: Agreement) -> None:
+        if agreement.consumer in self._realm.broken:
+            raise PeerFailure(f"{agreement.consumer} could not be re-initialised: Error (-1).")
+        self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
+        self._realm.generations[agreement.consumer] = self._realm.generations[self._name]
+
+    def generation(self, suffix: str) -> str:
+        return self._realm.generations.get(self._name, "old")
+
+    def count(self, suffix: str) -> int:
+        return 4
 
 
 class FakeRunning:
