@@ -13,11 +13,17 @@ from lab.node.install.checks import Refused
 from lab.node.install.replication import NUMBERS
 from lab.node.ldapi import Directory
 from lab.node.replica.info import ReplicaInfo
-from lab.node.replica.suffixes import AUTHORITY_SUFFIX, Suffix, domain_suffix, next_number, numbers_in_ruv, replicates
+from lab.node.replica.suffixes import (
+    AUTHORITY_SUFFIX,
+    Suffix,
+    domain_suffix,
+    next_number,
+    read_update_vector,
+    replicates,
+)
 
 COUNTER = "nsDS5ReplicaId"
 SMALLEST_SHARE = 1000
-TOMBSTONE = "(&(objectClass=nsTombstone)(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff))"
 ATTEMPTS = 10
 
 
@@ -72,8 +78,7 @@ def _used(master: Directory, facts: RealmFacts) -> set[int]:
     used: set[int] = set()
     for suffix in (domain_suffix(facts), AUTHORITY_SUFFIX):
         if replicates(master, suffix):
-            for _, entry in master.search(suffix.dn, TOMBSTONE, ["nsds50ruv"]):
-                used |= numbers_in_ruv(entry.get("nsds50ruv", []))
+            used |= set(read_update_vector(master, suffix))
     return used
 
 

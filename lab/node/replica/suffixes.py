@@ -16,6 +16,8 @@ CA_SUFFIX = "o=ipaca"
 DOMAIN_REPLICA_ID = 4
 CA_REPLICA_ID = 96
 MANAGERS_CHECK_SECONDS = 60
+# The entry of the database that keeps its update vector.
+TOMBSTONE = "(&(objectClass=nsTombstone)(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff))"
 MAPPING_TREE = "cn=mapping tree,cn=config"
 
 
@@ -82,10 +84,24 @@ def replicates(server: Directory, suffix: Suffix) -> bool:
     return server.exists(suffix.replica_dn)
 
 
-def numbers_in_ruv(values: list[bytes]) -> set[int]:
-    """The replica numbers that an update vector (nsds50ruv) knows, also of masters that are gone."""
-    found = (re.match(rb"\{replica (\d+)[ }]", value) for value in values)
-    return {int(match[1]) for match in found if match}
+def update_vector(values: list[bytes]) -> dict[int, str]:
+    """The newest change number of each replica that an update vector (nsds50ruv) knows; "" where there is none yet.
+
+    Change numbers of one replica compare as text does.
+    """
+    found = (re.match(rb"\{replica (\d+)[^}]*\}(?: [0-9a-f]+ ([0-9a-f]+))?", value) for value in values)
+    return {int(match[1]): (match[2] or b"").decode() for match in found if match}
+
+
+def lacking(have: dict[int, str], wanted: dict[int, str]) -> dict[int, str]:
+    """What of one update vector another one does not reach."""
+    return {number: change for number, change in wanted.items() if change > have.get(number, "")}
+
+
+def read_update_vector(server: Directory, suffix: Suffix) -> dict[int, str]:
+    """The update vector in a server's database; empty when it has none."""
+    found = server.search(suffix.dn, TOMBSTONE, ["nsds50ruv"])
+    return update_vector([value for _, entry in found for value in entry.get("nsds50ruv", [])])
 
 
 def next_number(counter: int, used: set[int]) -> int:
