@@ -71,7 +71,7 @@ def plan_full_restore(
 
     peers = Peers(header.host, _peer_names(backup, server, machine), options.password, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
-    reinitialize_step = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))
+    fill_peers = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))
     steps = (
         Step("stop-services", "Stopping IPA and its services", lambda report: _stop(run, report)),
         Step("restore-accounts", "Creating missing accounts", lambda report: _accounts(run, report)),
@@ -82,11 +82,7 @@ def plan_full_restore(
         Step("restore-data", "Restoring the directory's data", lambda report: _data(run, report)),
         Step("start-ipa", "Starting IPA", lambda report: _start(run, report)),
         Step("count-entries", "Counting restored entries", lambda report: _count(run, report)),
-        *(
-            [Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))]
-            if options.reinitialize
-            else []
-        ),
+        *([fill_peers] if options.reinitialize else []),
         Step("restart-sssd", "Restarting SSSD and certmonger", lambda report: _restart(run, report)),
         Step("selinux", "Setting SELinux labels and booleans", lambda report: _selinux(run, report)),
         Step("check-services", "Checking that everything runs", lambda report: _check(run, report)),
