@@ -16,7 +16,7 @@ from types import FrameType
 
 from benchmarks import machine, users
 from benchmarks.cases import CASES, Case
-from benchmarks.measure import WrongResult, measure
+from benchmarks.measure import GivenUp, measure
 from benchmarks.plot import plot
 from benchmarks.report import markdown, write_between
 from benchmarks.results import Results
@@ -79,9 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return error.exit_status
-    except WrongResult as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("benchmarks: interrupted; the lab is removed.", file=sys.stderr)
         return 130
@@ -93,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plot(results, PICTURE)
         shown = f"![The medians]({PICTURE.name})\n\n{report}"
         DOCUMENT.write_text(write_between(DOCUMENT.read_text(encoding="utf-8"), shown), encoding="utf-8")
-    return 1 if verdicts(results.runs)[0] else 0
+    return 1 if verdicts(results.runs)[0] or results.given_up else 0
 
 
 def _measured(options: argparse.Namespace) -> Results:
@@ -119,7 +116,10 @@ def _measured(options: argparse.Namespace) -> Results:
             # The backups of fewer users are no use from here on.
             sides.forget_all()
             for run in measure(sides, count, offered, options.repeat, _say):
-                results.runs.append(run)
+                if isinstance(run, GivenUp):
+                    results.given_up.append(str(run))
+                else:
+                    results.runs.append(run)
                 if options.json:
                     results.write(options.json)
     return results

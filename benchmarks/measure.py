@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from benchmarks import users
 from benchmarks.cases import DOCUMENTED, OURS, Case, Run, case_of
@@ -25,6 +26,19 @@ class WrongResult(Exception):
     """A command ended well, and what it should have done is not done."""
 
 
+@dataclass(frozen=True)
+class GivenUp:
+    """A run that failed each time; ``message`` says how the last time."""
+
+    users: int
+    case: Case
+    side: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.users} users, {self.case.title}, {self.side}: given up after {ATTEMPTS} failures: {self.message}"
+
+
 def order(cases: Sequence[Case]) -> Iterator[tuple[str, Case]]:
     """Say which sides of which cases one repetition runs: in turn, so that both meet the same machine.
 
@@ -39,14 +53,18 @@ def order(cases: Sequence[Case]) -> Iterator[tuple[str, Case]]:
         yield OURS, case
 
 
-def measure(sides: Sides, count: int, cases: Sequence[Case], repeat: int, say: Say) -> Iterator[Run]:
+def measure(sides: Sides, count: int, cases: Sequence[Case], repeat: int, say: Say) -> Iterator[Run | GivenUp]:
     """Run each side of each case ``repeat`` times on a host with ``count`` users; yields the runs as they end.
 
-    A run that fails is tried again, twice, and says so in its result.  Raises LabError or WrongResult then.
+    A run that fails is tried again, twice, and says so in its result.  Raises LabError when the host does not come
+    back to itself in between.
     """
     for repetition in range(1, repeat + 1):
         for side, case in order(cases):
             run = _persistent(sides, count, case, side, say)
+            if isinstance(run, GivenUp):
+                yield run
+                continue
             say(
                 f"  {count} users, {repetition}/{repeat}, {case.title}, {side}: {run.wall:.1f} s, without directory"
                 f" {run.ldap_down:.1f} s, KDC {run.kdc_down:.1f} s, HTTPS {run.https_down:.1f} s"
@@ -54,17 +72,16 @@ def measure(sides: Sides, count: int, cases: Sequence[Case], repeat: int, say: S
             yield run
 
 
-def _persistent(sides: Sides, count: int, case: Case, side: str, say: Say) -> Run:
+def _persistent(sides: Sides, count: int, case: Case, side: str, say: Say) -> Run | GivenUp:
     failures: list[str] = []
-    while True:
+    while len(failures) < ATTEMPTS:
         try:
             return _once(sides, count, case, side, tuple(failures))
         except (LabError, WrongResult) as error:
             say(f"  {case.title}, {side}, FAILED: {error}")
             failures.append(str(error)[:500])
-            if len(failures) == ATTEMPTS:
-                raise
             sides.clean()
+    return GivenUp(count, case, side, failures[-1])
 
 
 def _once(sides: Sides, count: int, case: Case, side: str, failures: tuple[str, ...]) -> Run:

@@ -25,7 +25,11 @@ def plot(results: Results, path: Path) -> None:
     found = compare(results.runs)
     columns = sizes(results.runs)
     figure, axes = plt.subplots(
-        len(MEASURES), len(columns), figsize=(1 + 5 * len(columns), 2.6 * len(MEASURES)), squeeze=False
+        len(MEASURES),
+        len(columns),
+        figsize=(1 + 5 * len(columns), 2.6 * len(MEASURES)),
+        squeeze=False,
+        layout="constrained",
     )
     for row, measure in enumerate(MEASURES):
         for column, users in enumerate(columns):
@@ -34,9 +38,8 @@ def plot(results: Results, path: Path) -> None:
             if row == 0:
                 axes[row][column].set_title(f"{users:,} users")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", ncols=2, frameon=False)
-    figure.suptitle("ipa-backup and ipa-restore beside the documented procedure (medians)", x=0.01, ha="left")
-    figure.tight_layout()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle("Beside the documented procedure: medians")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
 

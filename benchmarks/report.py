@@ -23,8 +23,9 @@ def markdown(results: Results) -> str:
         f"Measured {results.date}; medians of {results.repeat}.",
         f"**{looked_at - len(broken)} of {looked_at} limits hold.**",
     ]
-    if broken:
-        parts.append("\n".join(f"- {BAD} {line}" for line in broken))
+    bad = [*broken, *(" ".join(line.split()) for line in results.given_up)]
+    if bad:
+        parts.append("\n".join(f"- {BAD} {line}" for line in bad))
     if memory is not None:
         mark = GOOD if memory < MEMORY_LIMIT else BAD
         parts.append(f"{MEMORY.title.capitalize()}, any run: {memory:.0f} MiB (< {MEMORY_LIMIT:.0f}) {mark}")

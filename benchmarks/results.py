@@ -15,7 +15,7 @@ class Results:
     """All that a run of the benchmarks found.
 
     ``databases`` maps numbers of users to the bytes of the databases; ``remarks`` are whatever a reader must know
-    before trusting a figure.
+    before trusting a figure, ``given_up`` the runs that failed again and again.
     """
 
     date: str
@@ -24,6 +24,7 @@ class Results:
     runs: list[Run] = field(default_factory=list)
     databases: dict[int, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""

@@ -97,9 +97,8 @@ def test_the_sides_take_turns_and_a_hot_backup_shares_the_documented_run_of_a_fu
 
 def results() -> Results:
     ours = run(OURS, ldap_down=2, wall=9, size=5 * MIB, memory=80 * MIB, failures=("no | answer",))
-    return Results(
-        "2026-01-01", {"memory": "1 GiB"}, 3, [run(DOCUMENTED, size=10 * MIB), ours], {100_000: 1}, ["noise"]
-    )
+    runs = [run(DOCUMENTED, size=10 * MIB), ours]
+    return Results("2026-01-01", {"memory": "1 GiB"}, 3, runs, {100_000: 1}, ["noise"], ["gone\nwrong"])
 
 
 def test_the_report_shows_what_holds_what_does_not_and_what_failed_on_the_way() -> None:
@@ -109,6 +108,7 @@ def test_the_report_shows_what_holds_what_does_not_and_what_failed_on_the_way() 
     assert "| size, MiB | 10.0 → 5.00 |" in report
     assert "**3 of 5 limits hold.**" in report
     assert "- noise" in report
+    assert "- ✗ gone wrong" in report
     assert "failed once before it went well" in report
 
 
