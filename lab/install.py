@@ -32,7 +32,19 @@ def installation(topology: Topology) -> list[InstallStep]:
             steps.append(InstallStep(member.origin, tuple(prepare_command(topology, member))))
             files = ((member.origin, replica_file(topology, member)),)
         steps.append(InstallStep(member.name, tuple(_command(topology, member)), member.prepare, files))
+    for pair in topology.agreements:
+        steps += [InstallStep(pair[0], argv) for argv in connect_commands(topology, pair)]
     return steps
+
+
+def connect_commands(topology: Topology, pair: tuple[str, str]) -> list[tuple[str, ...]]:
+    """What makes two masters replicate all that both of them have."""
+    members = [next(member for member in topology.members if member.name == name) for name in pair]
+    hosts = tuple(topology.fqdn(member) for member in members)
+    tools = ["ipa-replica-manage"]
+    if all("ca" in member.capabilities for member in members):
+        tools.append("ipa-csreplica-manage")
+    return [(tool, "-p", topology.passwords.directory_manager, "connect", *hosts) for tool in tools]
 
 
 def replica_file(topology: Topology, member: Member) -> str:

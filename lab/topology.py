@@ -21,6 +21,9 @@ The words are those that FreeIPA labs use::
     from = "ipa1"                     # the first server unless said
     replica_setup = "credentials"     # with an administrator's password; "file": from ipa-replica-prepare
 
+    [[agreements]]                    # beside those between a replica and the master that it comes from
+    between = ["ipa2", "ipa3"]
+
     [[clients]]
     name = "client1"
     server = "ipa1"                   # the first server unless said
@@ -50,7 +53,7 @@ CAPABILITIES = frozenset({"ca", "dns", "kra", "adtrust", "selinux"})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})+")
 
-_TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients"}
+_TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients", "agreements"}
 _PASSWORDS = {"admin", "directory_manager"}
 _MASTER = {"name", "image", "capabilities", "installer_options", "prepare"}
 _REPLICA = _MASTER | {"from", "replica_setup"}
@@ -94,6 +97,7 @@ class Topology:
     members: tuple[Member, ...]
     passwords: Passwords = field(default_factory=Passwords)
     image: str = ""
+    agreements: tuple[tuple[str, str], ...] = ()
 
     def fqdn(self, member: Member) -> str:
         """The host name that the member has inside the realm."""
@@ -151,7 +155,8 @@ def from_recipe(recipe: str) -> Topology:
         )
         for member in facts["members"]
     )
-    return Topology(**{**facts, "members": members, "passwords": Passwords(**facts["passwords"])})
+    links = tuple((one, other) for one, other in facts.get("agreements", ()))
+    return Topology(**{**facts, "members": members, "passwords": Passwords(**facts["passwords"]), "agreements": links})
 
 
 def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
@@ -176,7 +181,29 @@ def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
         members=members,
         passwords=_passwords(data.get("passwords", {}), source),
         image=_string(data, "image", source, default=""),
+        agreements=tuple(_agreements(data, members, source)),
     )
+
+
+def _agreements(data: Mapping[str, Any], members: tuple[Member, ...], source: str) -> Iterable[tuple[str, str]]:
+    """The pairs of masters that replicate although neither comes from the other."""
+    masters = {member.name for member in members if member.is_master}
+    origins = {frozenset((member.name, member.origin)) for member in members}
+    entries = data.get("agreements", [])
+    where = f"{source}: [[agreements]]"
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadTopology(f"{source}: 'agreements' is a list of tables: write [[agreements]] above each of them.")
+    for entry in entries:
+        _known_keys(entry, {"between"}, where)
+        pair = _strings(entry, "between", where)
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise BadTopology(f"{where}: 'between' must name two masters.")
+        for name in pair:
+            if name not in masters:
+                raise BadTopology(f"{where}: '{name}' is no master of this realm.")
+        if frozenset(pair) in origins:
+            raise BadTopology(f"{where}: {pair[0]} and {pair[1]} replicate already, one comes from the other.")
+        yield pair[0], pair[1]
 
 
 def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:

@@ -29,6 +29,7 @@ SERVICES = (
     MasterService("KPASSWD", "kadmin", "krb5-admin-server.service", 20),
     MasterService("DNS", "named", "named.service", 30),
     MasterService("HTTP", "httpd", "apache2.service", 40),
+    MasterService("KEYS", "ipa-custodia", "ipa-custodia.service", 41),
     MasterService("CA", "pki-tomcatd", "pki-tomcatd@pki-tomcat.service", 50),
 )
 BY_ENTRY = {service.entry: service for service in SERVICES}

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.node.facts import InstallOptions
 from lab.node.install import checks
 from lab.node.install.checks import Refused
 from lab.node.install.log import log_to
+from lab.node.install.server_certificates import given_certificates
 from lab.node.replica.enter import Entry, enter
 from lab.node.sysrestore import Sysrestore
 from lab.node.version import BANNER, VERSION
@@ -48,6 +50,15 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--auto-forwarders", action="store_true", help="use those of /etc/resolv.conf")
     words.add_argument("--reverse-zone", action="append", default=[], metavar="ZONE", help="reverse zone to use")
     words.add_argument("--no-reverse", action="store_true", help="do not create a reverse zone")
+    for service, owner in (("dirsrv", "directory server"), ("http", "web server")):
+        words.add_argument(
+            f"--{service}-cert-file",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=f"certificate and key of the {owner}, in a realm without an authority (without a file)",
+        )
+        words.add_argument(f"--{service}-pin", metavar="PIN", help="the password of that key")
     return words
 
 
@@ -66,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.error("A replica file names the master and the realm: leave --server and --realm out")
     if not given.file and not (given.server and given.domain):
         words.error("Give a replica file, or --server and --domain with an administrator's password")
+    if bool(given.dirsrv_cert_file) != bool(given.http_cert_file):
+        words.error("--dirsrv-cert-file and --http-cert-file are required if any key file options are used.")
     try:
         checks.require_root("run ipa-replica-install")
         checks.require_not_installed(Sysrestore())
@@ -114,6 +127,16 @@ def _entry(given: argparse.Namespace) -> Entry:
         reverse_zones=tuple(given.reverse_zone),
         no_reverse=given.no_reverse,
         unattended=given.unattended,
+        certificates=given_certificates(
+            InstallOptions(
+                hostname=given.hostname or platform.node(),
+                ca_less=bool(given.dirsrv_cert_file),
+                dirsrv_cert_files=tuple(given.dirsrv_cert_file),
+                dirsrv_pin=given.dirsrv_pin,
+                http_cert_files=tuple(given.http_cert_file),
+                http_pin=given.http_pin,
+            )
+        ),
     )
 
 

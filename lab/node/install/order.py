@@ -14,11 +14,12 @@ CERTMONGER = "lab.node.install.certmonger:Certmonger"
 EXTERNAL = "lab.node.install.external:ExternalCertificates"
 DIRECTORY_TLS = "lab.node.install.certmonger:DirectoryTLS"
 HTTP = "lab.node.install.http:HttpServer"
+KEYS = "lab.node.install.keys:KeyKeeper"
 DNS = "lab.node.install.dns:Dns"
 CLIENT = "lab.node.install.client:Client"
 REPLICATION = "lab.node.install.replication:Replication"
 
-ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, EXTERNAL, HTTP, DNS, CLIENT, REPLICATION)
+ORDER = (DIRECTORY, KERBEROS, AUTHORITY, CERTMONGER, DIRECTORY_TLS, EXTERNAL, HTTP, KEYS, DNS, CLIENT, REPLICATION)
 NEEDS_AUTHORITY = (AUTHORITY, CERTMONGER, DIRECTORY_TLS)
 
 

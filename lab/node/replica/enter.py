@@ -14,9 +14,10 @@ from lab.node.facts import InstallOptions, RealmFacts
 from lab.node.files import write_file
 from lab.node.install import checks
 from lab.node.install.checks import Refused
+from lab.node.install.server_certificates import GivenCertificates
 from lab.node.ldapi import Directory
 from lab.node.replica.conncheck import check_connections, foreign_realm, get_ticket
-from lab.node.replica.credentials import fetch_authorities, fetch_info, give_keytabs, random_password, with_ticket
+from lab.node.replica.credentials import fetch_authorities, fetch_info, random_password, with_keytabs, with_ticket
 from lab.node.replica.file import read_replica_file
 from lab.node.replica.info import ReplicaInfo
 from lab.node.replica.install import install_replica
@@ -55,6 +56,7 @@ class Entry:
     reverse_zones: tuple[str, ...] = ()
     no_reverse: bool = False
     unattended: bool = False
+    certificates: GivenCertificates | None = None
 
 
 def enter(entry: Entry, *, ask: Ask, ask_secret: Ask, say: Say) -> None:
@@ -97,18 +99,18 @@ def _by_credentials(entry: Entry, place: Path, *, ask_secret: Ask, say: Say) -> 
     )
     with foreign_realm(place, entry.realm, entry.domain, entry.server):
         get_ticket(f"{entry.principal}@{entry.realm}", password)
-        authorities = fetch_authorities(entry.server, entry.realm, place)
+        authorities = fetch_authorities(entry.server, entry.domain, place)
         if not entry.skip_conncheck:
             _check_connections(entry, entry.realm, entry.server, hostname, authorities, lambda _: password, say)
         info = fetch_info(
-            entry.server, entry.realm, entry.domain, hostname, principal=entry.principal, password=password, place=place
+            entry.realm, entry.domain, entry.server, hostname, authorities=authorities, given=entry.certificates
         )
     check_version(info.version, info.master)
     check_authority(entry, has_signing_key=info.secrets.signing is not None, master=info.master)
     joining = _joining(entry, info, hostname, partial(with_ticket, place, entry.realm, entry.domain, entry.server))
     with joining.master() as server:
         check_agreements(server, joining)
-    give_keytabs(joining, place)
+    joining = with_keytabs(joining, place, entry.principal, password)
     _install(entry, joining, random_password(), say)
 
 

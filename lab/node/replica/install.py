@@ -10,6 +10,7 @@ from lab.node.facts import InstallOptions
 from lab.node.install.client import Client, default_conf
 from lab.node.install.dns import Dns
 from lab.node.install.http import HttpServer
+from lab.node.install.keys import KeyKeeper
 from lab.node.install.server import make_master
 from lab.node.install.server_certificates import GivenCertificates, ServerCertificate
 from lab.node.ldapi import directory
@@ -36,7 +37,7 @@ def parts_of(joining: Joining, options: InstallOptions) -> list[Component]:
     parts += [ReplicaDirectory(joining), Initialisation(joining), ReplicaKerberos(joining), BackAgreements(joining)]
     if joining.with_authority:
         parts.append(AuthorityClone(joining))
-    parts.append(HttpServer())
+    parts += [HttpServer(), KeyKeeper()]
     if has_agent:
         parts.append(Tracking())
     parts.append(Dns() if options.setup_dns else Records(joining))
