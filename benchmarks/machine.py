@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
 
 from lab.engine import Engine
@@ -26,7 +27,7 @@ def facts(engine: Engine, host: Host) -> dict[str, str]:
         "kernel": platform.release(),
         "engine": f"{version.get('Version')}, storage driver {engine.client.info().get('Driver')}",
         "host": f"topology '{host.topology.name}'; {packages.stdout.rstrip('; ')}",
-        "product": host.run(["ipa-backup", "--version"]).stdout.strip(),
+        "product": f"{host.run(['ipa-backup', '--version']).stdout.strip()}{_commit()}",
         "python": host.run(["/usr/bin/python3", "--version"]).stdout.strip(),
     }
 
@@ -47,6 +48,16 @@ def database_bytes(host: Host) -> int:
     """What the directory's databases take."""
     folder = f"/var/lib/dirsrv/slapd-{host.instance}/db"
     return int(host.run(["du", "-s", "-B1", folder]).stdout.split()[0])
+
+
+def _commit() -> str:
+    """The checkout's commit, where there is one, and whether it was changed since."""
+    argv = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return f", {done.stdout.strip()}" if done.returncode == 0 else ""
 
 
 def _line(file: str, name: str) -> str:

@@ -58,7 +58,7 @@ def figures(runs: Sequence[Run], comparisons: Sequence[Comparison], users: int) 
     rows = []
     for measure in COMPARED:
         cells = {one.case.name: one for one in comparisons if one.measure == measure}
-        values = (f"{_number(cells[name].documented)} → {_number(cells[name].ours)}" for name in names)
+        values = (_pair(cells[name]) for name in names)
         rows.append((f"{measure.title}, {measure.unit}", *values))
     memory = (_number(middle(runs, users, case.name, OURS, MEMORY)) for case in cases(runs) if case.name in names)
     rows.append((f"{MEMORY.title}, {MEMORY.unit}", *memory))
@@ -88,6 +88,12 @@ def _ratio(comparison: Comparison) -> str:
     if limit is not None:
         shown += f" (0) {_mark(holds)}" if limit == 0 else f" (≤ {limit:g}) {_mark(holds)}"
     return shown
+
+
+def _pair(comparison: Comparison) -> str:
+    if comparison.documented is None and comparison.ours is None:
+        return ""
+    return f"{_number(comparison.documented)} → {_number(comparison.ours)}"
 
 
 def _mark(holds: bool | None) -> str:
