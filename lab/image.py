@@ -51,15 +51,18 @@ def ensure_server_image(engine: Engine, say: Say = print) -> str:
     context = io.BytesIO(_context())
     for line in _build(engine, context, tag, base):
         say(f"  {line}")
-    _remove_stale(engine)
+    _remove_stale(engine, tag)
     return tag
 
 
-def _remove_stale(engine: Engine) -> None:
-    """Remove older server images, unless a host still stands on one."""
+def _remove_stale(engine: Engine, fresh: str) -> None:
+    """Remove older server images, unless a host still stands on one; never `fresh`, which may look older than it is: a
+    build that finds all its layers keeps their date.
+    """
     for image in engine.images("server")[KEPT:]:
         for name in image.tags:
-            engine.remove_image(name)
+            if name != fresh:
+                engine.remove_image(name)
 
 
 def ensure_base_image(engine: Engine, say: Say = print) -> str:

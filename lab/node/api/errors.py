@@ -77,6 +77,13 @@ class NothingToDo(ApiError):
         super().__init__("no modifications to be performed")
 
 
+class AlreadyInactive(ApiError):
+    code, name = 4010, "AlreadyInactive"
+
+    def __init__(self) -> None:
+        super().__init__("This entry is already disabled")
+
+
 class DirectoryTrouble(ApiError):
     code, name = 4203, "DatabaseError"
 

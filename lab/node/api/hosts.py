@@ -7,8 +7,9 @@ import uuid
 from typing import Any
 
 from lab.node.api.caller import Attributes, Caller, Options, Result
-from lab.node.api.errors import Invalid, Missing, NotFound
+from lab.node.api.errors import AccessDenied, AlreadyInactive, Invalid, Missing, NotFound
 from lab.node.api.objects import Kind, add, delete, exists_with, fetch, find, wanted
+from lab.node.api.passwords import remove_keys
 from lab.node.api.registry import argument, command, many, optional
 from lab.node.api.zones import add_host_records, has_zone_for, host_has_address
 from lab.node.ldapi import Values
@@ -133,6 +134,22 @@ def host_del(caller: Caller, arguments: list[Any], _options: Options) -> Result:
         for service in find(caller, SERVICE, f"/{name}@", {})["result"]:
             caller.directory.delete(service["dn"])
     return delete(caller, HOST, names)
+
+
+@command("host_disable")
+def host_disable(caller: Caller, arguments: list[Any], _options: Options) -> Result:
+    """Take a host's keys away: an administrator's right, and the host's own."""
+    name = argument(arguments, 0, "hostname").lower()
+    principal = f"host/{name}@{caller.facts.realm}"
+    if caller.principal != principal and not caller.is_admin():
+        raise AccessDenied("only administrators and the host itself may disable a host")
+    shown = fetch(caller, HOST, name, wanted(HOST, {}))
+    if caller.directory.exists(f"cn={name},cn=masters,cn=ipa,cn=etc,{caller.facts.basedn}"):
+        raise Invalid("hostname", "An IPA master host cannot be deleted or disabled")
+    if not exists_with(caller, shown["dn"], "krbPrincipalKey"):
+        raise AlreadyInactive
+    remove_keys(caller.facts, principal)
+    return {"result": True, "value": name, "summary": f'Disabled host "{name}"'}
 
 
 @command("service_show")

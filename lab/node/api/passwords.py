@@ -41,6 +41,11 @@ def set_keys(facts: RealmFacts, principal: str, password: str) -> None:
     _kadmin(facts, f"change_password -pw {quoted(password)} {quoted(principal)}\n", "changed", password)
 
 
+def remove_keys(facts: RealmFacts, principal: str) -> None:
+    """Leave a principal without keys. Raises NetworkTrouble when kadmind does not answer or refuses."""
+    _kadmin(facts, f"purgekeys -all {quoted(principal)}\n", "All keys", "")
+
+
 def _kadmin(facts: RealmFacts, command: str, expected: str, secret: str) -> None:
     service = f"HTTP/{facts.host}@{facts.realm}"
     words = ["/usr/bin/kadmin", "-r", facts.realm, "-p", service, "-k", "-t", KEYTAB]
@@ -57,6 +62,8 @@ def _kadmin(facts: RealmFacts, command: str, expected: str, secret: str) -> None
         )
     except subprocess.TimeoutExpired:
         raise NetworkTrouble(f"kadmin server did not answer within {LIMIT} seconds") from None
-    printed = (done.stdout + done.stderr).replace(secret, "********")
+    printed = done.stdout + done.stderr
+    if secret:
+        printed = printed.replace(secret, "********")
     if done.returncode != 0 or expected not in printed:
         raise NetworkTrouble(f"cannot set Kerberos keys: {printed.strip().splitlines()[-1:]}")
