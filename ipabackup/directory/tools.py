@@ -80,14 +80,15 @@ class OfflineTools:
 
         Raises DirectoryFailure when the tool fails or leaves no database behind.
         """
-        self._slapd("db2archive", "-D", str(instance.config_dir), "-a", str(target), output=target)
+        words = ("db2archive", "-D", str(instance.config_dir), "-a", str(target))
+        self._slapd(*words, log=_log_of(instance), output=target)
         markers = ("data.mdb",) if instance.library == "mdb" else ("DBVERSION",)
         if not all((target / marker).is_file() for marker in markers):
             raise DirectoryFailure(f"The binary backup of slapd-{instance.name} holds no database.")
 
     def unarchive(self, instance: Instance, source: Path) -> None:
         """See DirectoryTools."""
-        self._slapd("archive2db", "-D", str(instance.config_dir), "-a", str(source))
+        self._slapd("archive2db", "-D", str(instance.config_dir), "-a", str(source), log=_log_of(instance))
 
     def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
         """Export `backend` with its replication state (``db2ldif -r``) into the new file `target`.
@@ -112,7 +113,8 @@ class OfflineTools:
 
     def load(self, instance: Instance, backend: str, source: Path) -> None:
         """See DirectoryTools."""
-        completed = self._slapd("ldif2db", "-D", str(instance.config_dir), "-n", backend, "-i", str(source))
+        words = ("ldif2db", "-D", str(instance.config_dir), "-n", backend, "-i", str(source))
+        completed = self._slapd(*words, log=_log_of(instance))
         skipped = re.search(r"[Ii]mport.*?Skipped (\d+) ent", completed.stdout + completed.stderr)
         if skipped and int(skipped.group(1)):
             raise DirectoryFailure(f"The import into {backend} skipped {skipped.group(1)} entries: {completed.said}")
@@ -121,12 +123,13 @@ class OfflineTools:
         """See DirectoryTools."""
         return renew(instance)
 
-    def _slapd(self, *words: str, output: Path | None = None) -> Completed:
+    def _slapd(self, *words: str, log: Path, output: Path | None = None) -> Completed:
         """Run one tool; when it crashes, remove what it wrote to `output` and run it again.
 
         The mdb library has a race at a tool's very end (a thread lets go of a lock table that is no longer mapped),
         seen as a segmentation fault about once in some hundred runs on a busy machine.
         """
+        said = _size(log)
         for attempt in range(1, _ATTEMPTS + 1):
             completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
             if completed.status >= 0 or attempt == _ATTEMPTS:
@@ -135,8 +138,14 @@ class OfflineTools:
             if output is not None:
                 _remove(output)
         if not completed.ok:
-            raise DirectoryFailure(f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed)}")
+            raise DirectoryFailure(
+                f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed, log, said)}"
+            )
         return completed
+
+
+def _log_of(instance: Instance) -> Path:
+    return instance.log_dir / "errors"
 
 
 def _remove(path: Path) -> None:
@@ -160,7 +169,16 @@ def _processed(error_log: Path, start: int) -> int | None:
     return int(found[-1]) if found else None
 
 
-def _reason(completed: Completed) -> str:
+def _reason(completed: Completed, log: Path, start: int) -> str:
+    """What went wrong: the errors that the tool printed or wrote to its `log` since byte `start`, else its last words."""
     lines = (completed.stderr + completed.stdout).splitlines()
-    errors = [line for line in lines if " - ERR - " in line or " - EMERG - " in line or " - CRIT - " in line]
+    if log.exists():
+        with log.open("rb") as stream:
+            stream.seek(start)
+            lines += stream.read().decode("utf-8", "replace").splitlines()
+    errors = [line for line in lines if any(f" - {level} - " in line for level in ("ERR", "CRIT", "ALERT", "EMERG"))]
     return " / ".join((errors or lines)[-4:]).strip() or "it said nothing"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

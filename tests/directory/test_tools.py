@@ -91,6 +91,24 @@ def test_a_tools_own_errors_are_in_the_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("R14")
+def test_errors_that_a_tool_wrote_to_its_log_alone_are_in_the_message_too(tmp_path: Path) -> None:
+    here = instance(tmp_path)
+    log = here.log_dir / "errors"
+    log.parent.mkdir()
+    log.write_text("[0] - ERR - an old story\n")
+
+    def answer(argv: tuple[str, ...]) -> Answer:
+        with log.open("a") as file:
+            file.write("[1] - NOTICE - slapd_system_isFIPS\n[2] - ERR - unable to open the archive\n")
+        return Completed(argv, 1, "", "[1] - NOTICE - slapd_system_isFIPS\n")
+
+    with pytest.raises(DirectoryFailure, match="unable to open the archive") as caught:
+        OfflineTools(FakeProcesses(answer)).unarchive(here, tmp_path / "bak")
+    assert "old story" not in str(caught.value)
+    assert "isFIPS" not in str(caught.value)
+
+
+@pytest.mark.row("R14")
 def test_an_import_that_skips_entries_fails(tmp_path: Path) -> None:
     tools = OfflineTools(FakeProcesses(lambda argv: Completed(argv, 0, "", "import userRoot: Skipped 2 entries\n")))
     with pytest.raises(DirectoryFailure, match="skipped 2"):
