@@ -96,10 +96,9 @@ class OfflineTools:
         The entries in the file are counted against the number that the tool processed, because on a full disk the tool
         stops writing and still ends well.  Raises DirectoryFailure.
         """
-        said = source.error_log.stat().st_size if source.error_log.exists() else 0
-        self._slapd(
-            "db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(target), output=target
-        )
+        said = _size(source.error_log)
+        words = ("db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(target))
+        self._slapd(*words, log=source.error_log, output=target)
         summary = count_file(target)
         processed = _processed(source.error_log, said)
         if not summary.whole or (processed is not None and summary.total != processed):
@@ -170,7 +169,7 @@ def _processed(error_log: Path, start: int) -> int | None:
 
 
 def _reason(completed: Completed, log: Path, start: int) -> str:
-    """What went wrong: the errors that the tool printed or wrote to its `log` since byte `start`, else its last words."""
+    """The errors that the tool printed or wrote to its `log` since byte `start`, else its last words."""
     lines = (completed.stderr + completed.stdout).splitlines()
     if log.exists():
         with log.open("rb") as stream:
