@@ -1,0 +1,76 @@
+"""An image that is not the lab's own, declared in a lab file alone: another realm, other names and passwords, no CA."""
+
+import io
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.engine import Engine
+from lab.image import ensure_server_image
+from scenarios.checks import Outline
+from scenarios.conftest import RealmMaker
+from scenarios.deeds import back_up, restore, uninstall
+
+#: A server image that brings stock commands of the product's names, as FreeIPA's packages do.
+_DOCKERFILE = """\
+FROM {base}
+RUN for name in ipa-backup ipa-restore; do \
+  printf '#!/bin/sh\\necho this is the stock command >&2\\nexit 99\\n' > /usr/sbin/$name; chmod 755 /usr/sbin/$name; done
+"""
+
+_LAB_FILE = """\
+domain = "corp-2.example.org"
+realm = "CORP-2.EXAMPLE.ORG"
+image = "{image}"
+
+[passwords]
+admin = "Another-Secret-1"
+directory_manager = "Yet-Another-2"
+
+[[servers]]
+name = "idm-01"
+capabilities = ["dns"]
+prepare = [["ipalab-external-certs", "--hostname", "idm-01.corp-2.example.org", "--out", "/root/certs", "--pin", "Pin12345"]]
+installer_options = [
+  "--no-pkinit",
+  "--dirsrv-config-file", "/usr/share/ipalab/bdb.ldif",
+  "--dirsrv-cert-file", "/root/certs/dirsrv.p12", "--dirsrv-pin", "Pin12345",
+  "--http-cert-file", "/root/certs/http.p12", "--http-pin", "Pin12345",
+]
+"""
+
+
+@pytest.fixture
+def foreign_image(engine: Engine) -> Iterator[str]:
+    """The image, labelled like everything of the lab's and gone afterwards."""
+    tag = f"ipalab-foreign:{secrets.token_hex(6)}"
+    base = ensure_server_image(engine)
+    engine.client.images.build(
+        fileobj=io.BytesIO(_DOCKERFILE.format(base=base).encode()),
+        tag=tag,
+        labels=engine.labels("images", "foreign"),
+        rm=True,
+    )
+    yield tag
+    engine.remove_image(tag)
+
+
+@pytest.mark.row("L4", "L3", "R1")
+def test_a_foreign_image_runs_the_first_case_with_what_its_lab_file_says(
+    make_realm: RealmMaker, foreign_image: str, tmp_path: Path
+) -> None:
+    lab_file = tmp_path / "foreign.toml"
+    lab_file.write_text(_LAB_FILE.format(image=foreign_image))
+    realm = make_realm(str(lab_file))
+    master = realm.master
+    assert master.fqdn == "idm-01.corp-2.example.org"
+    assert "stock" in master.run(["/usr/sbin/ipa-backup"], check=False).stderr
+    outline = Outline.note(master)
+
+    backup = back_up(master)  # the product's command comes first in the path
+    uninstall(master)
+    restore(master, backup)
+
+    outline.assert_unchanged()
