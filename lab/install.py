@@ -27,6 +27,8 @@ def installation(topology: Topology) -> list[InstallStep]:
     """List the commands that install the realm, in order."""
     steps = []
     for member in topology.members:
+        if member.role == "host":
+            continue
         files: tuple[tuple[str, str], ...] = ()
         if member.replica_setup == "file":
             steps.append(InstallStep(member.origin, tuple(prepare_command(topology, member))))

@@ -77,7 +77,10 @@ class Realm:
             if golden:
                 realm._keep_resolvers(golden)
                 for host in realm.hosts.values():
-                    host.wait_ready()
+                    if host.member.role == "host":
+                        host.wait_booted()
+                    else:
+                        host.wait_ready()
                 realm.wait_replicating()
             else:
                 for host in realm.hosts.values():

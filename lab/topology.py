@@ -27,6 +27,9 @@ The words are those that FreeIPA labs use::
     [[clients]]
     name = "client1"
     server = "ipa1"                   # the first server unless said
+
+    [[hosts]]                         # boots, and waits for what a scenario installs on it
+    name = "spare1"
 """
 
 from __future__ import annotations
@@ -53,11 +56,11 @@ CAPABILITIES = frozenset({"ca", "dns", "kra", "adtrust", "selinux"})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})+")
 
-_TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients", "agreements"}
+_TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients", "hosts", "agreements"}
 _PASSWORDS = {"admin", "directory_manager"}
 _MASTER = {"name", "image", "capabilities", "installer_options", "prepare"}
 _REPLICA = _MASTER | {"from", "replica_setup"}
-_KEYS = {"servers": _MASTER, "replicas": _REPLICA, "clients": _MASTER | {"server"}}
+_KEYS = {"servers": _MASTER, "replicas": _REPLICA, "clients": _MASTER | {"server"}, "hosts": {"name", "image"}}
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ class Passwords:
 
 @dataclass(frozen=True)
 class Member:
-    """One host of the realm: ``role`` is server, replica or client, ``origin`` the master it comes from."""
+    """One host of the realm: ``role`` is server, replica, client, or host for one on which nothing is installed;
+    ``origin`` is the master it comes from.
+    """
 
     name: str
     role: str
@@ -84,7 +89,7 @@ class Member:
     @property
     def is_master(self) -> bool:
         """A server or a replica: once installed there is no difference."""
-        return self.role != "client"
+        return self.role in ("server", "replica")
 
 
 @dataclass(frozen=True)
@@ -206,9 +211,12 @@ def _agreements(data: Mapping[str, Any], members: tuple[Member, ...], source: st
         yield pair[0], pair[1]
 
 
+_TABLES = {"servers": "server", "replicas": "replica", "clients": "client", "hosts": "host"}
+
+
 def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
     first = ""
-    for table, role in (("servers", "server"), ("replicas", "replica"), ("clients", "client")):
+    for table, role in _TABLES.items():
         entries = data.get(table, [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise BadTopology(f"{source}: '{table}' is a list of tables: write [[{table}]] above each of them.")
@@ -220,6 +228,8 @@ def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
                 raise BadTopology(f"{where}: '{name}' is no host name: lower-case letters, digits, hyphens.")
             first = first or name
             origin = _string(entry, "server" if role == "client" else "from", where, default="") or first
+            if role == "host":
+                origin = ""
             capabilities = _strings(entry, "capabilities", where)
             for capability in capabilities:
                 if capability not in CAPABILITIES:

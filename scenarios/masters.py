@@ -1,0 +1,98 @@
+"""What scenarios with several masters do: make replicas, write on one master, see it on another."""
+
+from __future__ import annotations
+
+import re
+
+from lab.execute import CommandResult
+from lab.host import Host
+from lab.waiting import wait_for
+
+#: Seconds that a change has for its way to a master, over others if need be.
+ARRIVAL = 60.0
+
+CA_SUFFIX = "o=ipaca"
+
+
+def prepare(master: Host, replica: Host, *options: str, check: bool = True) -> CommandResult:
+    """Make a replica's file on a master and, when it was made, bring it to the replica."""
+    secret = replica.topology.passwords.directory_manager
+    result = master.run(["ipa-replica-prepare", "-p", secret, *options, replica.fqdn], check=check)
+    if result.status == 0:
+        replica.write_file(replica_file(replica), master.read_bytes(replica_file(replica)), mode=0o600)
+    return result
+
+
+def replica_file(replica: Host) -> str:
+    """Where a replica's file is, on the master and on the replica."""
+    return f"/var/lib/ipa/replica-info-{replica.fqdn}.gpg"
+
+
+def install_from_file(
+    replica: Host, *options: str, file: str = "", check: bool = True, dm_password: str = ""
+) -> CommandResult:
+    """Run ipa-replica-install on the replica's file, or on another one."""
+    passwords = replica.topology.passwords
+    secrets = ["-p", dm_password or passwords.directory_manager, "-w", passwords.admin]
+    argv = ["ipa-replica-install", "-U", *secrets, *options, file or replica_file(replica)]
+    return replica.run(argv, check=check, timeout=900)
+
+
+def entry_exists(host: Host, dn: str) -> bool:
+    """Whether a master's directory has an entry."""
+    import ldap
+
+    with host.ldap() as connection:
+        try:
+            connection.search_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
+        except ldap.NO_SUCH_OBJECT:
+            return False
+    return True
+
+
+def wait_seen(host: Host, dn: str, limit: float = ARRIVAL) -> None:
+    """Wait until a change that was written elsewhere is here."""
+    wait_for(f"{host.fqdn} to have {dn}", lambda: entry_exists(host, dn), limit=limit)
+
+
+def write_user(host: Host, name: str) -> str:
+    """Add a user through this master's API; returns the entry's name."""
+    host.kinit()
+    host.run(["ipa", "user-add", name, "--first", "Marker", "--last", name])
+    return f"uid={name},cn=users,cn=accounts,{host.topology.suffix}"
+
+
+def write_certificate(host: Host, name: str) -> str:
+    """Have this master's authority sign a certificate for the host itself; returns the record's name."""
+    host.kinit()
+    key = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host.fqdn}"]
+    host.run([*key, "-keyout", f"/root/{name}.key", "-out", f"/root/{name}.csr"])
+    result = host.run(["ipa", "cert-request", f"/root/{name}.csr", "--principal", f"host/{host.fqdn}"])
+    found = re.search(r"Serial number: (\d+)", result.stdout)
+    assert found, result.describe()
+    return f"cn={found[1]},ou=certificateRepository,ou=ca,{CA_SUFFIX}"
+
+
+def assert_replicate(*hosts: Host, authority: bool = True, tag: str = "m") -> None:
+    """Write on each master and see it on all the others, for the domain and for the authority's records."""
+    written = [write_user(host, f"{tag}{position}") for position, host in enumerate(hosts)]
+    if authority:
+        written += [write_certificate(host, f"{tag}{position}") for position, host in enumerate(hosts)]
+    for dn in written:
+        for host in hosts:
+            wait_seen(host, dn)
+
+
+def conflicts(host: Host) -> list[str]:
+    """The entries that replication could not bring together."""
+    import ldap
+
+    with host.ldap() as connection:
+        found = connection.search_s(host.topology.suffix, ldap.SCOPE_SUBTREE, "(nsds5ReplConflict=*)", ["1.1"])
+    return sorted(dn for dn, _ in found if dn)
+
+
+def disconnect(one: Host, other: Host) -> None:
+    """Have two masters replicate no more."""
+    for tool in ("ipa-replica-manage", "ipa-csreplica-manage"):
+        one.run([tool, "-p", one.topology.passwords.directory_manager, "disconnect", one.fqdn, other.fqdn])
