@@ -17,7 +17,8 @@ from scenarios.deeds import back_up, restore, uninstall
 _DOCKERFILE = """\
 FROM {base}
 RUN for name in ipa-backup ipa-restore; do \
-  printf '#!/bin/sh\\necho this is the stock command >&2\\nexit 99\\n' > /usr/sbin/$name; chmod 755 /usr/sbin/$name; done
+  printf '#!/bin/sh\\necho this is the stock command >&2\\nexit 99\\n' > /usr/sbin/$name; \
+  chmod 755 /usr/sbin/$name; done
 """
 
 _LAB_FILE = """\
@@ -32,7 +33,9 @@ directory_manager = "Yet-Another-2"
 [[servers]]
 name = "idm-01"
 capabilities = ["dns"]
-prepare = [["ipalab-external-certs", "--hostname", "idm-01.corp-2.example.org", "--out", "/root/certs", "--pin", "Pin12345"]]
+prepare = [
+  ["ipalab-external-certs", "--hostname", "idm-01.corp-2.example.org", "--out", "/root/certs", "--pin", "Pin12345"],
+]
 installer_options = [
   "--no-pkinit",
   "--dirsrv-config-file", "/usr/share/ipalab/bdb.ldif",
