@@ -151,3 +151,67 @@ def test_a_recipe_from_before_hosts_were_prepared_is_read() -> None:
 def test_the_recipe_tells_two_topologies_apart() -> None:
     other = PAIR.replace("--no-reverse", "--auto-reverse")
     assert parse(PAIR, name="pair").recipe() != parse(other, name="pair").recipe()
+
+
+def test_a_replica_by_file_is_prepared_on_its_master_first() -> None:
+    text = f"{PAIR}\n[[replicas]]\nname = 'ipa9'\nreplica_setup = 'file'\ncapabilities = ['ca']\n"
+    topology = parse(text, name="mine")
+    steps = [step for step in installation(topology) if "ipa9.example.test" in " ".join(step.argv)]
+    origin = next(member.origin for member in topology.members if member.name == "ipa9")
+    file = "/var/lib/ipa/replica-info-ipa9.example.test.gpg"
+    assert [(step.host, step.argv[0]) for step in steps] == [
+        (origin, "ipa-replica-prepare"),
+        ("ipa9", "ipa-replica-install"),
+    ]
+    assert steps[1].argv[-2:] == (file, "--no-ntp") or file in steps[1].argv
+    assert steps[1].files == ((origin, file),)
+    assert "--server" not in steps[1].argv
+
+
+def test_agreements_are_made_for_what_both_masters_have() -> None:
+    text = """
+domain = "example.test"
+[[servers]]
+name = "a"
+capabilities = ["ca"]
+[[replicas]]
+name = "b"
+capabilities = ["ca"]
+[[replicas]]
+name = "c"
+capabilities = ["ca"]
+[[replicas]]
+name = "d"
+[[hosts]]
+name = "spare"
+[[agreements]]
+between = ["b", "c"]
+[[agreements]]
+between = ["c", "d"]
+"""
+    topology = parse(text, name="mine")
+    made = [(step.host, step.argv[0], step.argv[-2:]) for step in installation(topology) if "connect" in step.argv]
+    assert made == [
+        ("b", "ipa-replica-manage", ("b.example.test", "c.example.test")),
+        ("b", "ipa-csreplica-manage", ("b.example.test", "c.example.test")),
+        ("c", "ipa-replica-manage", ("c.example.test", "d.example.test")),
+    ]
+    assert not [step for step in installation(topology) if step.host == "spare"]
+    assert [member.name for member in topology.masters] == ["a", "b", "c", "d"]
+    assert from_recipe(topology.recipe()) == topology
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("[[agreements]]\nbetween = ['a']", "two masters"),
+        ("[[agreements]]\nbetween = ['a', 'a']", "two masters"),
+        ("[[agreements]]\nbetween = ['a', 'x']", "'x' is no master"),
+        ("[[agreements]]\nbetween = ['a', 'b']", "replicate already"),
+        ("[[replicas]]\nname = 'c'\nreplica_setup = 'magic'", "replica_setup 'magic'"),
+    ],
+)
+def test_agreements_and_set_ups_that_cannot_be_are_refused(table: str, reason: str) -> None:
+    text = f'domain = "example.test"\n[[servers]]\nname = "a"\n[[replicas]]\nname = "b"\n{table}\n'
+    with pytest.raises(BadTopology, match=reason):
+        parse(text, name="mine")
