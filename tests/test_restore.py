@@ -270,6 +270,14 @@ def test_the_plan_says_what_is_overwritten_and_that_versions_differ(host: OwnHos
     assert "4.12.0" in planned(host, backup).version_differs
 
 
+@pytest.mark.row("R16")
+def test_services_that_came_after_the_backup_are_named(host: OwnHost, backup: Path) -> None:
+    host.services.enabled |= {"ipa-new-thing.timer", "unrelated.service"}
+    notes = restored(host, backup)
+    assert any("ipa-new-thing.timer is started at boot" in note for note in notes)
+    assert not any("unrelated" in note for note in notes)
+
+
 @pytest.mark.row("R9")
 def test_data_goes_back_as_ldif_when_the_directory_server_has_another_version(host: OwnHost, backup: Path) -> None:
     host.directory.version = "3.2.0"

@@ -299,6 +299,8 @@ def _refresh(run: _Run, report: Reporter) -> None:
         except CommandMissing:
             continue
         report.note(f"Ran {tool}")
+    for unit in sorted(set(ours(services.enabled_units())) - set(run.backup.record.units)):
+        report.note(f"{unit} is started at boot here, and was not when the backup was made; it is left as it is")
     for unit in run.backup.record.units:
         if not services.is_enabled(unit) and services.exists(unit):
             services.enable(unit)
