@@ -28,6 +28,7 @@ _REFRESH = "nsds5BeginReplicaRefresh"
 _STATUS = "nsds5replicaLastInitStatus"
 #: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
 _FLOW = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
+_DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
 #: Seconds that a total update of one suffix may take.
 REFRESH_LIMIT = 6 * 3600.0
 _SECONDS = 15
@@ -149,7 +150,8 @@ class LdapMaster:
                 self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
                 status = self._refreshed(agreement)
             finally:
-                back = [(ldap.MOD_REPLACE, name, known.get(name.lower())) for name in _FLOW]
+                # The server refuses to have them removed, so one that was not there gets the default.
+                back = [(ldap.MOD_REPLACE, name, known.get(name.lower(), [_DEFAULT_FLOW[name]])) for name in _FLOW]
                 self._connection.modify_s(agreement.dn, back)
         if not re.match(r"Error \(0\)", status):
             raise PeerFailure(f"{agreement.consumer} could not be re-initialised with {agreement.suffix}: {status}")

@@ -80,7 +80,7 @@ class Refreshing(Connection):
     def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
         wanted = more.get("attrlist", [])
         if "nsds5BeginReplicaRefresh" not in wanted:
-            return [("cn=meToipa2", {"nsds5replicaflowcontrolwindow": [b"1000"]})]
+            return [("cn=meToipa2", {"nsds5replicaflowcontrolwindow": [b"500"]})]
         self.asked += 1
         going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked < 3 else {}
         return [("cn=meToipa2", {"nsds5replicalastinitstatus": [self.status], **going_on})]
@@ -100,6 +100,6 @@ def test_a_total_update_is_waited_for_and_flow_control_put_back_whatever_happens
             LdapMaster("ipa1", connection).refresh(AGREEMENT)
     assert connection.asked == 3
     changes = {name: value for _, step in connection.modified for _, name, value in step}
-    assert changes["nsds5ReplicaFlowControlWindow"] == [b"1000"]
-    assert changes["nsds5ReplicaFlowControlPause"] is None, "it had none before"
+    assert changes["nsds5ReplicaFlowControlWindow"] == [b"500"]
+    assert changes["nsds5ReplicaFlowControlPause"] == [b"2000"], "the default: it had none before"
     assert changes["nsds5ReplicaEnabled"] == [b"on"]
