@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,12 +124,12 @@ def mount_of(path: Path, mountinfo: Path = _MOUNTINFO) -> str:
     return str(place)
 
 
-def change_numbers(folder: Path, uids: Mapping[int, int], gids: Mapping[int, int]) -> int:
+def change_numbers(folder: Path, uids: Mapping[int, int], gids: Mapping[int, int], spare: Container[str] = ()) -> int:
     """Give ``folder`` and what lies below it to the new numbers of owners and groups whose number has
     changed.
 
     ``uids`` and ``gids`` lead from old numbers to new ones; other owners stay.  Links are not followed, and
-    other file systems are not entered.  Returns how many paths changed.
+    other file systems are not entered.  Paths in ``spare`` stay as they are.  Returns how many changed.
     """
     changed = 0
     device = folder.lstat().st_dev
@@ -140,7 +140,7 @@ def change_numbers(folder: Path, uids: Mapping[int, int], gids: Mapping[int, int
         if status.st_dev != device:
             continue
         uid, gid = uids.get(status.st_uid, status.st_uid), gids.get(status.st_gid, status.st_gid)
-        if (uid, gid) != (status.st_uid, status.st_gid):
+        if (uid, gid) != (status.st_uid, status.st_gid) and place not in spare:
             os.chown(place, uid, gid, follow_symlinks=False)
             if not stat.S_ISLNK(status.st_mode):
                 # chown takes away the set-user-id and set-group-id bits.

@@ -53,7 +53,7 @@ def replace_databases(
     """
     if chosen.binary:
         report.note(f"Putting back the databases of slapd-{chosen.target.name}")
-        _emptied(chosen.target)
+        emptied(chosen.target)
         machine.tools.unarchive(chosen.target, staging / "binary")
         if authoritative:
             for suffix in machine.tools.renew(chosen.target):
@@ -79,8 +79,8 @@ def strip_ruv(path: Path) -> None:
     stripped.replace(path)
 
 
-def _emptied(instance: Instance) -> None:
-    """An empty database folder: what lies there belongs to another state of the directory."""
+def emptied(instance: Instance) -> None:
+    """Make the database folder empty: what lies there belongs to another state of the directory."""
     home = instance.database_dir
     owned_folder(home, instance.user)
     for entry in home.iterdir():

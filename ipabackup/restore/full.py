@@ -25,7 +25,7 @@ from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
-from ipabackup.restore.databases import Chosen, check_counts, replace_databases, restart_sssd
+from ipabackup.restore.databases import Chosen, check_counts, emptied, replace_databases, restart_sssd
 from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
@@ -247,7 +247,7 @@ def _renumber(run: _Run, report: Reporter) -> None:
         theirs = {old: new for old, (name, new) in uids.items() if name == user}
         groups = {old: new for old, (name, new) in gids.items() if name == group}
         if theirs or groups:
-            changed += change_numbers(Path(path), theirs, groups)
+            changed += change_numbers(Path(path), theirs, groups, spare=run.kept)
     if changed:
         report.note(f"{changed} paths that the backup does not have follow their accounts to new numbers")
 
@@ -317,6 +317,7 @@ def _data(run: _Run, report: Reporter) -> None:
                 f"After restoring the files there is no configuration of the instance slapd-{record.name}.",
                 state="IPA is stopped and its files are restored.",
             )
+        emptied(instances[record.name])
         chosen = Chosen(record, record.backends, instances[record.name], not _wants_ldif(run))
         replace_databases(
             chosen, run.staging[record.name], run.machine, report, authoritative=run.options.authoritative
