@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType, ModuleType
 
-from lab.commands import build, cp, down, exec, logs, ls, prune, shell, up
+from lab.commands import boot, build, cp, down, exec, heal, kill, logs, ls, partition, pause, prune, shell, slow, up
 from lab.engine import connect
 from lab.errors import LabError
 
@@ -29,6 +29,12 @@ VERBS: dict[str, ModuleType] = {
     "shell": shell,
     "logs": logs,
     "cp": cp,
+    "partition": partition,
+    "slow": slow,
+    "pause": pause,
+    "heal": heal,
+    "kill": kill,
+    "boot": boot,
     "down": down,
     "prune": prune,
 }

@@ -43,3 +43,9 @@ class CommandFailed(LabError):
     """A command inside a host ended with another status than 0."""
 
     exit_status = 7
+
+
+class FaultImpossible(LabError):
+    """A fault cannot be made here: the kernel, the engine or the host's image lacks what it takes."""
+
+    exit_status = 8

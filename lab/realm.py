@@ -9,7 +9,7 @@ import base64
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 
@@ -21,7 +21,7 @@ from lab.host import Host, create_container
 from lab.image import ensure_server_image
 from lab.install import installation
 from lab.network import create_network, host_addresses
-from lab.topology import Topology, from_recipe
+from lab.topology import Member, Topology, from_recipe
 from lab.waiting import wait_for
 
 Say = Callable[[str], None]
@@ -36,13 +36,17 @@ def _quiet(_: str) -> None:
 
 @dataclass
 class Realm:
-    """The hosts of one lab, by their names.  ``seconds`` is how long it took until they were ready."""
+    """The hosts of one lab, by their names.  ``seconds`` is how long it took until they were ready.
+
+    ``bare`` are the images that hosts had before anything was installed on them, where they are known.
+    """
 
     engine: Engine
     name: str
     topology: Topology
     hosts: dict[str, Host]
     seconds: float = 0.0
+    bare: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def up(
@@ -68,7 +72,7 @@ class Realm:
         lab = name or f"lab-{secrets.token_hex(3)}"
         if engine.containers(lab) or engine.networks(lab):
             raise LabError(f"There is a lab '{lab}' already: take it down first, or choose another name.")
-        realm = cls(engine, lab, topology, {})
+        realm = cls(engine, lab, topology, {}, bare=images)
         started = time.monotonic()
         try:
             realm._create(golden.images if golden else images, owner)
@@ -138,6 +142,20 @@ class Realm:
         """The first server."""
         return self.hosts[self.topology.masters[0].name]
 
+    def replace(self, name: str, say: Say = _quiet) -> Host:
+        """Remove a host for good, with all that it holds, and boot a bare one of the same name and address.
+
+        Returns the new host; what still holds the old one has nothing any more.
+        """
+        old = self.host(name)
+        image = self.bare.get(old.name) or member_images(self.engine, self.topology, "", say)[old.name]
+        owner = self.engine.label_of(old.container.labels, "owner")
+        old.container.remove(force=True, v=True)
+        new = self._create_host(old.member, image, owner, {host.name: host.address for host in self.hosts.values()})
+        new.container.start()
+        new.wait_booted()
+        return new
+
     def down(self) -> None:
         """Remove the hosts and the network."""
         self.engine.remove(self.name)
@@ -159,27 +177,32 @@ class Realm:
         labels = engine.labels(self.name, "network", owner=owner)
         _, subnet = create_network(engine, self.name, labels)
         addresses = dict(zip((m.name for m in topology.members), host_addresses(subnet), strict=False))
-        names = {topology.fqdn(member): addresses[member.name] for member in topology.members}
         for member in topology.members:
-            fqdn, address = topology.fqdn(member), addresses[member.name]
-            container = create_container(
-                engine,
-                f"{self.name}-{member.name}",
-                hostname=fqdn,
-                image=images[member.name],
-                network=self.name,
+            self._create_host(member, images[member.name], owner, addresses)
+
+    def _create_host(self, member: Member, image: str, owner: str, addresses: Mapping[str, str]) -> Host:
+        """Make one host, not yet started; ``addresses`` are those of all hosts, by their names."""
+        engine, topology, address = self.engine, self.topology, addresses[member.name]
+        others = [other for other in topology.members if other.name != member.name]
+        container = create_container(
+            engine,
+            f"{self.name}-{member.name}",
+            hostname=topology.fqdn(member),
+            image=image,
+            network=self.name,
+            address=address,
+            others={topology.fqdn(other): addresses[other.name] for other in others},
+            labels=engine.labels(
+                self.name,
+                "host",
+                owner=owner,
+                host=member.name,
                 address=address,
-                others={name: other for name, other in names.items() if name != fqdn},
-                labels=engine.labels(
-                    self.name,
-                    "host",
-                    owner=owner,
-                    host=member.name,
-                    address=address,
-                    topology=topology.recipe(),
-                ),
-            )
-            self.hosts[member.name] = Host(engine, topology, member, container, address)
+                topology=topology.recipe(),
+            ),
+        )
+        self.hosts[member.name] = Host(engine, topology, member, container, address)
+        return self.hosts[member.name]
 
     def _keep_resolvers(self, golden: Golden) -> None:
         """Give each host the resolv.conf of its installer: the engine writes its own at every start."""

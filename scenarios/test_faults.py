@@ -1,0 +1,54 @@
+"""Faults in a realm: what they do to hosts, and restores in the middle of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.execute import CommandResult
+from lab.faults import kill, partition, paused, slow_line
+from lab.host import Host
+from lab.realm import Realm
+from scenarios.masters import entry_exists, wait_seen, write_user
+
+
+def _reaches(one: Host, other: Host, port: int = 389) -> bool:
+    probe = f"exec 3<>/dev/tcp/{other.address}/{port}"
+    return one.run(["timeout", "2", "bash", "-c", probe], check=False).status == 0
+
+
+def _schema_read(one: Host, other: Host) -> CommandResult:
+    """Have a host read the other one's schema: some hundred kilobytes."""
+    search = ["ldapsearch", "-x", "-LLL", "-H", f"ldap://{other.address}", "-b", "cn=schema", "-s", "base"]
+    return one.run([*search, "attributeTypes", "objectClasses"])
+
+
+@pytest.mark.row("L1")
+@pytest.mark.topology("pair")
+def test_hosts_are_parted_stand_still_die_and_come_back(realm: Realm) -> None:
+    """What each fault does is seen on the hosts, and so is its end."""
+    one, two = realm.hosts.values()
+    with partition(one, two):
+        assert not _reaches(one, two)
+        assert not _reaches(two, one)
+        apart = write_user(one, "apart")
+        kill(two)
+        two.boot()
+        two.wait_ready()
+        assert not _reaches(two, one), "one side's restart does not end a cut"
+        assert not entry_exists(two, apart)
+    assert _reaches(one, two)
+    assert _reaches(two, one)
+    wait_seen(two, apart)
+
+    with paused(two):
+        still = write_user(one, "still")
+        asked = one.run(["timeout", "2", "ldapwhoami", "-x", "-H", f"ldap://{two.address}"], check=False)
+        assert asked.status == 124, asked.describe()
+    wait_seen(two, still)
+
+    fast = _schema_read(one, two)
+    with slow_line(two, kbit=800):
+        slow = _schema_read(one, two)
+    bits = len(slow.stdout) * 8
+    assert slow.duration > 0.5 * bits / 800_000 > fast.duration
+    assert _schema_read(one, two).duration < slow.duration / 2
