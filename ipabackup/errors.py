@@ -24,6 +24,7 @@ Each class carries the exit status of the command and, as its docstring's first 
     ├── NoSpace                    7   it does not fit
     ├── PeersUnreachable           8   done, but masters could not be reached
     ├── Incomplete                 9   done, but not everything: what is missing is listed
+    ├── NotOneRealm               10   the masters differ, or do not replicate with each other
     └── Interrupted              130   a signal ended the command; the host was put back first
 """
 
@@ -135,6 +136,12 @@ class Incomplete(IpaBackupError):
     """The operation went to its end, but something is missing from the result."""
 
     exit_status = 9
+
+
+class NotOneRealm(IpaBackupError):
+    """The masters differ, or do not replicate with each other."""
+
+    exit_status = 10
 
 
 class Interrupted(IpaBackupError):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Callable
 
 from ipabackup.archive.header import InstanceSummary
-from ipabackup.directory.agreements import LdapMasters, Masters
 from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
+from ipabackup.directory.masters import LdapMasters, Masters
 from ipabackup.directory.running import Directory, LocalDirectory
 from ipabackup.directory.tools import DirectoryTools, OfflineTools
 from ipabackup.errors import NotInstalled, NotRoot

@@ -29,8 +29,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Event:
     """One thing that happened while a plan ran.
 
-    `kind` is one of ``plan``, ``start``, ``progress``, ``note``, ``warning``, ``done``, ``failed``, ``skipped``,
-    ``finished``; `seconds` is the time since the step (or, for ``finished``, the plan) began.
+    `kind` is one of ``plan``, ``start``, ``progress``, ``note``, ``result``, ``warning``, ``done``, ``failed``,
+    ``skipped``, ``finished``; `seconds` is the time since the step (or, for ``finished``, the plan) began.
     """
 
     kind: str
@@ -66,6 +66,10 @@ class Reporter:
         """Say something that the administrator must read; it is repeated at the end."""
         self.warnings.append(message)
         self.emit("warning", message, **data)
+
+    def show(self, message: str, **data: Any) -> None:
+        """Say something that the administrator asked for, or needs to go on: it is always printed, but with -q."""
+        self.emit("result", message, **data)
 
     def progress(self, done: int, total: int, unit: str = "bytes") -> None:
         """Say how far the step is; `total` is 0 when it is not known."""

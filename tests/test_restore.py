@@ -60,7 +60,7 @@ def planned(host: OwnHost, backup: Path, options: RestoreOptions | None = None) 
 
 def restored(host: OwnHost, backup: Path, options: RestoreOptions | None = None) -> list[str]:
     events = host.run(planned(host, backup, options).plan)
-    return [event.message for event in events if event.kind in ("note", "warning")]
+    return [event.message for event in events if event.kind in ("note", "result", "warning")]
 
 
 def uninstalled(host: OwnHost) -> None:
@@ -366,7 +366,9 @@ def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
         f"enable {second_master}",
         f"enable {third}",
     ]
-    assert any(f"{third} has 4 entries, this master 4" in note for note in notes)
+    rows = [note.split() for note in notes if note.endswith("  0") and "dc=example,dc=test" in note]
+    assert [(row[0], row[2], row[4]) for row in rows] == [(name, "new", "4") for name in (first, second_master, third)]
+    assert host.masters.flows == [(second_master, {"window": [b"usual"]}), (third, {"window": [b"usual"]})]
 
 
 @pytest.mark.row("R15")

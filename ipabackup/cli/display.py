@@ -110,7 +110,7 @@ class Display:
             self._pending = False
         elif event.kind == "warning":
             self._own_line(f"        warning: {event.message}")
-        elif event.kind == "note" and self._verbose:
+        elif event.kind == "result" or (event.kind == "note" and self._verbose):
             self._own_line(f"        {event.message}")
         elif event.kind == "progress" and self._out.isatty():
             self._show_progress(event)

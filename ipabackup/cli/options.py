@@ -51,6 +51,17 @@ def add_shared(parser: argparse.ArgumentParser, log_file: str) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
 
 
+def seconds(text: str) -> float:
+    """A duration of 0 s or more; raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text}")
+    return value
+
+
 def password(arguments: argparse.Namespace) -> str | None:
     """The Directory Manager password that was given, or None; raises UsageError."""
     if arguments.password is not None and arguments.password_file is not None:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ipabackup.archive.gpg import Keyring, keyring
+from ipabackup.cli import realm
 from ipabackup.cli.display import Display
-from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, show_plan
+from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, seconds, show_plan
 from ipabackup.errors import Declined, NotInstalled, UsageError
 from ipabackup.host.lock import exclusive
+from ipabackup.realm.check import PATIENCE
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
 from ipabackup.server import BACKUP_DIR, Machine, Server
 from ipabackup.steps import run_plan
@@ -56,6 +58,19 @@ def make_parser() -> Parser:
         action="store_true",
         help="afterwards send the restored data to all other masters (needs -p, --password-file or a Kerberos ticket)",
     )
+    parser.add_argument(
+        "--check-realm",
+        action="store_true",
+        help="restore nothing: ask all masters of the realm, and say whether they agree and replicate with each other "
+        "(needs -p, --password-file or a Kerberos ticket)",
+    )
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long masters that are merely behind have to catch up; 0 looks once (default: %(default)g)",
+    )
     parser.add_argument("--no-logs", action="store_true", help="do not restore log files")
     parser.add_argument("-U", "--unattended", action="store_true", help="never ask")
     parser.add_argument(
@@ -71,6 +86,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's); returns the exit status."""
     parser = make_parser()
     arguments = parsed(parser, argv)
+    if arguments.check_realm:
+        if arguments.backup is not None or arguments.extract is not None:
+            parser.error("--check-realm takes no BACKUP")
+        return conclude(arguments, "ipa-restore", lambda display: realm.check(arguments, display))
     if arguments.backup is None and arguments.extract not in (None, Path()):
         # 'ipa-restore --extract BACKUP': the word after the option was meant as the backup.
         arguments.backup, arguments.extract = str(arguments.extract), Path()

@@ -1,252 +1,148 @@
-"""Replication agreements: in a configuration file, in the running directory here, and on other masters.
+"""Replication as a server's configuration has it: replicas and their agreements, running or in a file.
 
-Attributes and their meaning are 389 DS's (configuration reference, "cn=ReplicationAgreementName").
+Attributes and their meaning are 389 DS's (configuration reference, "cn=replica" and "cn=ReplicationAgreementName").
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ldap
-import ldap.sasl
 
-from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_below
-from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID
-from ipabackup.errors import DirectoryFailure
+from ipabackup.directory.instances import normalised
+from ipabackup.directory.vectors import Vector, parse_vector
 
 MAPPING_TREE = "cn=mapping tree,cn=config"
-CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
+ENABLED = "nsds5ReplicaEnabled"
+INIT_STATUS = "nsds5replicaLastInitStatus"
+_REPLICA = "nsds5replica"
 _AGREEMENT = "nsds5replicationagreement"
-_ENABLED = "nsds5ReplicaEnabled"
-_REFRESH = "nsds5BeginReplicaRefresh"
-_STATUS = "nsds5replicaLastInitStatus"
-#: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
-_FLOW = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
-_DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
-#: Seconds that a total update of one suffix may take.
-REFRESH_LIMIT = 6 * 3600.0
-_SECONDS = 15
+_ASKED = (
+    *("objectClass", "cn", "nsds5replicaroot", "nsds5replicaid", "nsds50ruv", "nsds5agmtmaxcsn"),
+    *("nsds5ReplicaChangeCount", "nsds5replicahost", ENABLED, "nsds5replicaLastUpdateStatus", INIT_STATUS),
+    *("nsds5replicaLastInitEnd", "nsds5replicaUpdateInProgress"),
+)
+_STATUS = re.compile(r"\s*(?:Error \()?(-?\d+)")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One direction of replication, as the sending master has it."""
+    """One direction of replication, as the sending master has it.
+
+    `updated` and `initialised` are what it says of its last session and of its last total update; `init_ended` is when
+    that ended (Generalized Time, "" for never).
+    """
 
     dn: str
     suffix: str
     consumer: str
     enabled: bool
+    updated: str = ""
+    initialised: str = ""
+    init_ended: str = ""
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last session did not come to a good end; "busy" is no failure, the next one takes its turn."""
+        return status_code(self.updated) not in (0, 1)
 
 
-class PeerFailure(DirectoryFailure):
-    """Another master could not be reached, or did not do what it was asked."""
+@dataclass(frozen=True)
+class Replica:
+    """What a master says of one suffix that it replicates.
+
+    `number` is its own in the vector.  `sent` is the newest change of its own that its agreements have to bring to
+    others ("" when it does not tell): a change of nothing but attributes that agreements leave out moves the vector
+    here, and never arrives.  `changes` counts the records of the changelog.
+    """
+
+    suffix: str
+    number: int
+    vector: Vector
+    agreements: tuple[Agreement, ...] = ()
+    sent: str = ""
+    changes: int = 0
+
+    def due(self) -> str:
+        """The newest change of its own that all other masters should have."""
+        own = self.vector.newest.get(self.number, "")
+        return self.sent if self.sent and self.sent < own else own
 
 
-class Master(Protocol):
-    """A master that has been logged in to.  Deeds raise PeerFailure."""
-
-    def disable(self) -> list[Agreement]:
-        """Switch off every agreement; returns those that were on."""
-        ...
-
-    def enable(self) -> list[Agreement]:
-        """Switch on every agreement; returns those that were off."""
-        ...
-
-    def agreements(self) -> list[Agreement]:
-        """Every agreement of this master."""
-        ...
-
-    def refresh(self, agreement: Agreement) -> None:
-        """Send all data of the agreement's suffix to its consumer (a total update), and wait for the end."""
-        ...
-
-    def generation(self, suffix: str) -> str:
-        """The replication generation of `suffix`; empty when it is not replicated."""
-        ...
-
-    def count(self, suffix: str) -> int:
-        """The number of entries below `suffix` that are not tombstones."""
-        ...
+def status_code(status: str) -> int:
+    """The number in what an agreement says (``Error (0) …``, once ``0 …``); 0 when it says nothing yet."""
+    found = _STATUS.match(status)
+    return int(found[1]) if found else 0
 
 
-class Masters(Protocol):
-    """Logs in to masters: to the one here by its socket, to others by their name."""
-
-    def here(self, uri: str) -> AbstractContextManager[Master]:
-        """The directory here, as root; raises DirectoryFailure."""
-        ...
-
-    def at(self, host: str, password: str | None) -> AbstractContextManager[Master]:
-        """The master `host`.
-
-        `password` is the Directory Manager's; without one the caller's Kerberos ticket has to do.  Raises PeerFailure.
-        """
-        ...
-
-
-class LdapMasters:
-    """Masters by LDAP."""
-
-    @contextmanager
-    def here(self, uri: str) -> Iterator[Master]:
-        """See Masters."""
-        with connected(uri) as connection:
-            yield LdapMaster("this master", connection)
-
-    @contextmanager
-    def at(self, host: str, password: str | None) -> Iterator[Master]:
-        """See Masters."""
-        connection = _connect(host, password)
-        try:
-            yield LdapMaster(host, connection)
-        finally:
-            connection.unbind_s()
-
-
-class LdapMaster:
-    """A master behind an LDAP connection."""
-
-    def __init__(self, name: str, connection: Any) -> None:
-        self._name = name
-        self._connection = connection
-
-    def disable(self) -> list[Agreement]:
-        """See Master."""
-        return self._switch("off")
-
-    def enable(self) -> list[Agreement]:
-        """See Master."""
-        return self._switch("on")
-
-    def agreements(self) -> list[Agreement]:
-        """See Master."""
-        with self._asked("tell its agreements"):
-            return find(self._connection)
-
-    def refresh(self, agreement: Agreement) -> None:
-        """See Master.
-
-        A total update is throttled by default: it pauses 0.2 s every 50-odd entries.  For its time the agreement's flow
-        control is opened, and put back whatever happens.
-        """
-        with self._asked(f"re-initialise {agreement.consumer}"):
-            before = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=list(_FLOW))[0][1]
-            known = {name.lower(): values for name, values in before.items()}
-            try:
-                self._connection.modify_s(
-                    agreement.dn,
-                    [
-                        *((ldap.MOD_REPLACE, name, [value]) for name, value in _FLOW.items()),
-                        (ldap.MOD_REPLACE, _ENABLED, [b"on"]),
-                    ],
-                )
-                self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
-                status = self._refreshed(agreement)
-            finally:
-                # The server refuses to have them removed, so one that was not there gets the default.
-                back = [(ldap.MOD_REPLACE, name, known.get(name.lower(), [_DEFAULT_FLOW[name]])) for name in _FLOW]
-                self._connection.modify_s(agreement.dn, back)
-        if not re.match(r"Error \(0\)", status):
-            raise PeerFailure(f"{agreement.consumer} could not be re-initialised with {agreement.suffix}: {status}")
-
-    def _refreshed(self, agreement: Agreement) -> str:
-        """Wait for the end of a total update; returns what the agreement says of it."""
-        limit = time.monotonic() + REFRESH_LIMIT
-        while True:
-            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=[_REFRESH, _STATUS])[0][1]
-            values: dict[str, str] = {
-                name.lower(): texts[0].decode("utf-8", "replace") for name, texts in found.items()
-            }
-            if _REFRESH.lower() not in values:
-                return values.get(_STATUS.lower(), "it says nothing")
-            if time.monotonic() > limit:
-                raise PeerFailure(
-                    f"The re-initialisation of {agreement.consumer} did not end within {REFRESH_LIMIT:g} s."
-                )
-            # The server tells the end only when asked.
-            time.sleep(0.2)
-
-    def generation(self, suffix: str) -> str:
-        """See Master."""
-        ruv = f"(&(nsUniqueId={RUV_UNIQUE_ID})(objectClass=nsTombstone))"
-        with self._asked("tell its replication state"):
-            found = self._connection.search_s(suffix, ldap.SCOPE_SUBTREE, ruv, ["nsds50ruv"])
-        texts = [value.decode() for dn, values in found if dn for value in values.get("nsds50ruv", [])]
-        told: list[str] = [text.split()[1] for text in texts if text.startswith("{replicageneration}")]
-        return told[0] if told else ""
-
-    def count(self, suffix: str) -> int:
-        """See Master."""
-        with self._asked("count its entries"):
-            return count_below(self._connection, suffix)
-
-    def _switch(self, state: str) -> list[Agreement]:
-        with self._asked(f"switch its agreements {state}"):
-            changed = [agreement for agreement in find(self._connection) if agreement.enabled != (state == "on")]
-            for agreement in changed:
-                self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _ENABLED, [state.encode()])])
-        return changed
-
-    @contextmanager
-    def _asked(self, deed: str) -> Iterator[None]:
-        try:
-            yield
-        except ldap.LDAPError as error:
-            raise PeerFailure(f"{self._name} does not {deed}: {_told(error)}.") from error
-
-
-def _connect(host: str, password: str | None) -> Any:
-    """A connection to another master, bound; a password goes over TLS that the realm's authority vouches for only."""
-    try:
-        if password is not None:
-            connection = ldap.initialize(f"ldaps://{host}")
-            _patience(connection)
-            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(CA_CERTIFICATE))
-            connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
-            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-            connection.simple_bind_s(DIRECTORY_MANAGER, password)
-        else:
-            connection = ldap.initialize(f"ldap://{host}")
-            _patience(connection)
-            connection.sasl_interactive_bind_s("", ldap.sasl.gssapi())
-    except ldap.LOCAL_ERROR as error:
-        raise PeerFailure(f"{host}: there is neither a password (-p) nor a Kerberos ticket to log in with.") from error
-    except ldap.LDAPError as error:
-        raise PeerFailure(f"{host} cannot be reached: {_told(error)}.") from error
-    return connection
-
-
-def _patience(connection: Any) -> None:
-    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _SECONDS)
-    connection.set_option(ldap.OPT_TIMEOUT, _SECONDS)
-
-
-def _told(error: ldap.LDAPError) -> str:
-    details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    return ": ".join(str(details[key]) for key in ("desc", "info") if details.get(key)) or str(error)
+def same_suffix(one: str, other: str) -> bool:
+    """Whether two spellings mean the same suffix."""
+    return normalised(one) == normalised(other)
 
 
 def find(connection: Any) -> list[Agreement]:
     """Every agreement of the server behind `connection`."""
-    entries = connection.search_s(
-        MAPPING_TREE,
-        ldap.SCOPE_SUBTREE,
-        f"(objectClass={_AGREEMENT})",
-        ["nsds5replicaroot", "nsds5replicahost", _ENABLED],
+    return [_agreement(dn, values) for dn, values in _read(connection, f"(objectClass={_AGREEMENT})")]
+
+
+def find_replicas(connection: Any) -> list[Replica]:
+    """Every suffix that the server behind `connection` replicates, with its agreements.
+
+    The vectors are those in the server's memory: what is in the database may be older.
+    """
+    replicas: dict[str, Mapping[str, Sequence[str]]] = {}
+    agreements: list[Agreement] = []
+    for dn, values in _read(connection, f"(|(objectClass={_REPLICA})(objectClass={_AGREEMENT}))"):
+        if _AGREEMENT in [name.lower() for name in values.get("objectclass", ())]:
+            agreements.append(_agreement(dn, values))
+        else:
+            replicas[dn] = values
+    return [_replica(values, agreements) for _, values in sorted(replicas.items())]
+
+
+def _replica(values: Mapping[str, Sequence[str]], agreements: Iterable[Agreement]) -> Replica:
+    suffix = _first(values, "nsds5replicaroot")
+    mine = tuple(one for one in agreements if same_suffix(one.suffix, suffix))
+    number = _first(values, "nsds5replicaid")
+    changes = _first(values, "nsds5replicachangecount")
+    # SUFFIX;AGREEMENT;HOST;PORT;CONSUMER'S NUMBER;CSN
+    sent = [text.rpartition(";")[2].lower() for text in values.get("nsds5agmtmaxcsn", ())]
+    return Replica(
+        suffix,
+        int(number) if number.isdigit() else 0,
+        parse_vector(values.get("nsds50ruv", ())),
+        mine,
+        max((one for one in sent if re.fullmatch("[0-9a-f]{20}", one)), default=""),
+        int(changes) if changes.isdigit() else 0,
     )
-    found = []
-    for dn, attributes in entries:
-        values = {name.lower(): texts[0].decode("utf-8", "replace") for name, texts in attributes.items()}
-        enabled = values.get(_ENABLED.lower(), "on").lower() != "off"
-        found.append(Agreement(dn, values.get("nsds5replicaroot", ""), values.get("nsds5replicahost", ""), enabled))
-    return found
+
+
+def _agreement(dn: str, values: Mapping[str, Sequence[str]]) -> Agreement:
+    return Agreement(
+        dn,
+        _first(values, "nsds5replicaroot"),
+        _first(values, "nsds5replicahost").lower(),
+        _first(values, ENABLED).lower() != "off",
+        _first(values, "nsds5replicalastupdatestatus"),
+        _first(values, INIT_STATUS),
+        _first(values, "nsds5replicalastinitend"),
+    )
+
+
+def _first(values: Mapping[str, Sequence[str]], name: str) -> str:
+    return next(iter(values.get(name.lower(), ())), "")
+
+
+def _read(connection: Any, filters: str) -> list[tuple[str, dict[str, list[str]]]]:
+    entries = connection.search_s(MAPPING_TREE, ldap.SCOPE_SUBTREE, filters, list(_ASKED))
+    return [
+        (dn, {name.lower(): [text.decode("utf-8", "replace") for text in texts] for name, texts in attributes.items()})
+        for dn, attributes in entries
+        if dn
+    ]
 
 
 def disabled_in(dse: bytes) -> tuple[bytes, int]:
@@ -257,8 +153,8 @@ def disabled_in(dse: bytes) -> tuple[bytes, int]:
         lines = record.replace(b"\n ", b"").split(b"\n")
         if f"objectclass: {_AGREEMENT}".encode() in [line.lower() for line in lines]:
             count += 1
-            kept = [line for line in lines if not line.lower().startswith(f"{_ENABLED}:".lower().encode())]
-            records.append(b"\n".join([*kept, f"{_ENABLED}: off".encode()]))
+            kept = [line for line in lines if not line.lower().startswith(f"{ENABLED}:".lower().encode())]
+            records.append(b"\n".join([*kept, f"{ENABLED}: off".encode()]))
         else:
             records.append(record)
     return b"\n\n".join(records) + b"\n\n", count

@@ -106,15 +106,21 @@ def count_below(connection: Any, suffix: str, created_before: datetime | None = 
 
 def masters(uri: str, basedn: str) -> dict[str, frozenset[str]]:
     """The masters below ``cn=masters``, and which services each has enabled (or hidden); raises DirectoryFailure."""
-    base = f"cn=masters,cn=ipa,cn=etc,{basedn}"
-    found: dict[str, set[str]] = {}
     with connected(uri) as connection:
         try:
-            entries = connection.search_s(base, ldap.SCOPE_SUBTREE, "(cn=*)", ["cn", "ipaConfigString"])
-        except ldap.NO_SUCH_OBJECT:
-            return {}
+            return masters_below(connection, basedn)
         except ldap.LDAPError as error:
             raise DirectoryFailure(f"The masters of the realm cannot be read: {error}.") from error
+
+
+def masters_below(connection: Any, basedn: str) -> dict[str, frozenset[str]]:
+    """As `masters`, over a connection that is there; raises LDAPError."""
+    base = f"cn=masters,cn=ipa,cn=etc,{basedn}"
+    found: dict[str, set[str]] = {}
+    try:
+        entries = connection.search_s(base, ldap.SCOPE_SUBTREE, "(cn=*)", ["cn", "ipaConfigString"])
+    except ldap.NO_SUCH_OBJECT:
+        return {}
     depth = len(ldap.dn.str2dn(base))
     for dn, values in entries:
         parts = ldap.dn.str2dn(dn)

@@ -329,7 +329,7 @@ def _mute(run: _Run, report: Reporter) -> None:
 def _peers(run: _Run, report: Reporter) -> None:
     instances = list({one.target.name: one.target for one in run.chosen}.values())
     suffixes = [backend.suffix for one in run.chosen for backend in one.backends]
-    reinitialize(run.peers, instances, suffixes, run.machine, report)
+    reinitialize(run.peers, run.backup.record.basedn, instances, suffixes, run.machine, report)
 
 
 def _check(run: _Run, report: Reporter) -> None:

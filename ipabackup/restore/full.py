@@ -339,7 +339,7 @@ def _count(run: _Run, report: Reporter) -> None:
 def _peers(run: _Run, report: Reporter) -> None:
     instances = discover_instances(run.machine.places.directory_config)
     suffixes = [backend.suffix for record in run.backup.record.instances for backend in record.backends]
-    reinitialize(run.peers, instances, suffixes, run.machine, report)
+    reinitialize(run.peers, run.backup.record.basedn, instances, suffixes, run.machine, report)
 
 
 def _restart(run: _Run, report: Reporter) -> None:

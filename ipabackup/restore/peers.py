@@ -7,8 +7,9 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipabackup.directory.agreements import PeerFailure, disabled_in
+from ipabackup.directory.agreements import disabled_in
 from ipabackup.directory.instances import Instance
+from ipabackup.directory.masters import PeerFailure
 from ipabackup.errors import PeersUnreachable
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter, Step

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ipabackup.directory.agreements import Agreement, Master, PeerFailure
+from ipabackup.directory.agreements import Agreement, same_suffix, status_code
 from ipabackup.directory.instances import Instance
+from ipabackup.directory.masters import Flow, Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
+from ipabackup.realm.check import check_realm
+from ipabackup.realm.state import Viewpoint
+from ipabackup.realm.table import table
 from ipabackup.restore.peers import Peers
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
 
-
-@dataclass(frozen=True)
-class State:
-    """What a master says of one suffix: its replication generation and its number of entries."""
-
-    generation: str
-    entries: int
+#: Seconds that a total update of one suffix may take.
+REFRESH_LIMIT = 6 * 3600.0
+#: Seconds that re-initialised masters have to agree with each other: agreements that were off take up their work again.
+SETTLE_LIMIT = 60.0
+_BETWEEN_LOOKS = 0.2
+#: Troubles of a realm that mean that a master does not have the restored data.
+_NOT_THE_SAME = ("generation", "behind", "entries")
 
 
 def reinitialize(
-    peers: Peers, instances: Sequence[Instance], suffixes: Sequence[str], machine: Machine, report: Reporter
+    peers: Peers,
+    basedn: str,
+    instances: Sequence[Instance],
+    suffixes: Sequence[str],
+    machine: Machine,
+    report: Reporter,
 ) -> None:
     """Send the restored data of `suffixes` to every other master that replicates them, then switch all agreements on.
 
-    A master is filled by a neighbour that has been filled before, beginning here.  Raises PeersUnreachable, which names
-    the masters that could not be filled or that differ afterwards.
+    A master is filled by a neighbour that has been filled before, beginning here; all that can be filled at a time are
+    filled at once.  Raises PeersUnreachable, which names masters that could not be filled or that differ afterwards.
     """
+    view = Viewpoint(peers.host, basedn, tuple(instances), machine, peers.password)
     with ExitStack() as stack:
         walk = _Walk(peers, stack, machine, report)
         for instance in instances:
             walk.join(peers.host, stack.enter_context(machine.masters.here(instance.ldapi_uri)))
-        for suffix in suffixes:
-            walk.outward(suffix)
+        walk.outward(suffixes)
         walk.enable()
-        walk.verify(suffixes)
     stranded = sorted(set(peers.names) - walk.filled - set(walk.troubles))
     for name in stranded:
         walk.troubles[name] = (
             f"no agreement leads to {name}: it is younger than the backup, or was reached through another one. "
             "Uninstall it and install it again"
         )
+    _verify(view, walk, report)
     peers.reinitialized = True
     if walk.troubles:
         raise PeersUnreachable(
@@ -51,6 +61,33 @@ def reinitialize(
             state="The restore on this host is done.",
             remedy=f"When they are back: ipa-replica-manage re-initialize --from={peers.host}",
         )
+
+
+def _verify(view: Viewpoint, walk: _Walk, report: Reporter) -> None:
+    """Compare generations, update vectors and counts of the masters that were filled, and show them."""
+    good = walk.filled - set(walk.troubles)
+    verdict = check_realm(view, wait=SETTLE_LIMIT, only={view.host, *good})
+    for line in table(verdict.state):
+        report.show(line)
+    for trouble in verdict.troubles:
+        told = trouble.message.rstrip(".")
+        if trouble.kind in _NOT_THE_SAME:
+            for host in sorted(set(trouble.hosts) - {view.host}) or [view.host]:
+                walk.troubles[host] = told
+        elif trouble.kind == "unreachable":
+            walk.troubles[trouble.hosts[0]] = told
+        else:
+            report.warn(f"{told}. {trouble.remedy}")
+
+
+@dataclass(frozen=True)
+class _Refresh:
+    """A total update that is going on: who sends, by which agreement, and the flow control to put back."""
+
+    supplier: Master
+    agreement: Agreement
+    suffix: str
+    flow: Flow
 
 
 class _Walk:
@@ -64,28 +101,86 @@ class _Walk:
         """A master that can be asked: one with two instances has two connections."""
         self._masters.setdefault(name, []).append(master)
 
-    def outward(self, suffix: str) -> None:
-        """Fill the masters of one suffix, hop by hop."""
-        done = {self._peers.host}
-        hop = [self._peers.host]
-        while hop:
-            following = []
-            for supplier in hop:
-                for master, agreement in self._agreements(supplier, suffix):
-                    consumer = agreement.consumer
-                    if consumer in done or consumer in self.troubles:
-                        continue
-                    if self._fill(master, agreement):
-                        done.add(consumer)
-                        following.append(consumer)
-            hop = following
-        self.filled |= done - {self._peers.host}
+    def outward(self, suffixes: Sequence[str]) -> None:
+        """Fill the masters of all suffixes, hop by hop: of one hop all at once."""
+        done = {suffix: {self._peers.host} for suffix in suffixes}
+        hop = {suffix: [self._peers.host] for suffix in suffixes}
+        while any(hop.values()):
+            underway: list[_Refresh] = []
+            try:
+                for suffix in suffixes:
+                    self._begin(suffix, hop[suffix], done[suffix], underway)
+                filled = self._ended(underway)
+            finally:
+                self._put_back(underway)
+            hop = {suffix: [] for suffix in suffixes}
+            for suffix, consumer in filled:
+                done[suffix].add(consumer)
+                hop[suffix].append(consumer)
+        self.filled = set().union(*done.values()) - {self._peers.host}
+
+    def _begin(self, suffix: str, suppliers: Iterable[str], done: set[str], underway: list[_Refresh]) -> None:
+        """Begin to fill every neighbour of `suppliers` that is not yet `done`, each from one of them."""
+        begun: set[str] = set()
+        for name in suppliers:
+            for master, agreement in self._agreements(name, suffix):
+                consumer = agreement.consumer
+                if consumer in done or consumer in begun or consumer in self.troubles:
+                    continue
+                try:
+                    flow = master.begin_refresh(agreement)
+                except PeerFailure as error:
+                    self.troubles[consumer] = error.message.rstrip(".")
+                    continue
+                begun.add(consumer)
+                underway.append(_Refresh(master, agreement, suffix, flow))
+
+    def _ended(self, underway: Sequence[_Refresh]) -> list[tuple[str, str]]:
+        """Wait for the end of all; returns suffix and consumer of those that came to a good one."""
+        limit = time.monotonic() + REFRESH_LIMIT
+        filled = []
+        waiting = list(underway)
+        while waiting:
+            for refresh in list(waiting):
+                consumer = refresh.agreement.consumer
+                try:
+                    status = refresh.supplier.refreshed(refresh.agreement)
+                except PeerFailure as error:
+                    waiting.remove(refresh)
+                    self.troubles[consumer] = error.message.rstrip(".")
+                    continue
+                if status is None:
+                    if time.monotonic() > limit:
+                        waiting.remove(refresh)
+                        self.troubles[consumer] = (
+                            f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
+                        )
+                    continue
+                waiting.remove(refresh)
+                if status and status_code(status) == 0:
+                    filled.append((refresh.suffix, consumer))
+                    self._report.note(f"{consumer} has been re-initialised with {refresh.suffix}")
+                else:
+                    self.troubles[consumer] = (
+                        f"{consumer} could not be re-initialised with {refresh.suffix}: {status or 'nobody says why'}"
+                    )
+            if waiting:
+                # The server tells the end only when asked.
+                time.sleep(_BETWEEN_LOOKS)
+        return filled
+
+    def _put_back(self, underway: Sequence[_Refresh]) -> None:
+        for refresh in underway:
+            try:
+                refresh.supplier.set_flow(refresh.agreement, refresh.flow)
+            except PeerFailure as error:
+                self._report.warn(error.message)
 
     def _agreements(self, supplier: str, suffix: str) -> list[tuple[Master, Agreement]]:
         found = []
         for master in self._reached(supplier):
             for agreement in master.agreements():
-                if agreement.suffix.lower() == suffix.lower():
+                if same_suffix(agreement.suffix, suffix):
                     found.append((master, agreement))
         return found
 
@@ -99,36 +194,11 @@ class _Walk:
             self.join(name, opened)
         return self._masters[name]
 
-    def _fill(self, master: Master, agreement: Agreement) -> bool:
-        try:
-            master.refresh(agreement)
-        except PeerFailure as error:
-            self.troubles[agreement.consumer] = error.message.rstrip(".")
-            return False
-        self._report.note(f"{agreement.consumer} has been re-initialised with {agreement.suffix}")
-        return True
-
     def enable(self) -> None:
         """Switch every agreement of every master that can be asked on again."""
         for name in (self._peers.host, *sorted(self.filled)):
-            for master in self._reached(name):
-                master.enable()
-
-    def verify(self, suffixes: Sequence[str]) -> None:
-        """Compare generations and counts with those here, and print them."""
-        for suffix in suffixes:
-            here = self._state(self._peers.host, suffix)
-            for name in sorted(self.filled - set(self.troubles)):
-                there = self._state(name, suffix)
-                if there is None or here is None:
-                    continue
-                self._report.note(f"{suffix}: {name} has {there.entries} entries, this master {here.entries}")
-                if there != here:
-                    self.troubles[name] = f"{name} differs in {suffix}: {there} there, {here} here"
-
-    def _state(self, name: str, suffix: str) -> State | None:
-        for master in self._reached(name):
-            generation = master.generation(suffix)
-            if generation:
-                return State(generation, master.count(suffix))
-        return None
+            try:
+                for master in self._reached(name):
+                    master.enable()
+            except PeerFailure as error:
+                self.troubles[name] = error.message

@@ -35,6 +35,16 @@ def test_a_restore_without_a_backup_is_a_usage_error(capsys: pytest.CaptureFixtu
     assert "BACKUP" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv", [["--check-realm", "ipa-full-1"], ["--check-realm", "--extract"], ["--check-realm", "--wait", "-1"]]
+)
+def test_the_realm_is_checked_without_a_backup(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        restore.main(argv)
+    assert caught.value.code == 2
+    assert "See 'ipa-restore --help'" in capsys.readouterr().err
+
+
 @pytest.mark.row("B13")
 @pytest.mark.parametrize("main", [backup.main, restore.main])
 @pytest.mark.parametrize("option", ["--version", "--help", "-h"])

@@ -7,7 +7,9 @@ from typing import Any
 import ldap
 import pytest
 
-from ipabackup.directory.agreements import Agreement, LdapMaster, PeerFailure, disabled_in, find
+from ipabackup.directory.agreements import Agreement, Replica, disabled_in, find, find_replicas, status_code
+from ipabackup.directory.masters import LdapMaster
+from ipabackup.directory.vectors import Vector
 
 DSE = b"""\
 dn: cn=config
@@ -69,37 +71,67 @@ def test_agreements_that_are_on_are_switched_off_by_ldap() -> None:
     assert connection.modified == [("cn=meToipa2", [(ldap.MOD_REPLACE, "nsds5ReplicaEnabled", [b"off"])])]
 
 
-class Refreshing(Connection):
-    """An agreement whose total update ends at the third question, with this status."""
+class Realm(Connection):
+    """A master with two replicas, each with an agreement, as 389 DS 3.1 shows them."""
 
-    def __init__(self, status: bytes) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.status = status
-        self.asked = 0
+        domain = {
+            "objectClass": [b"top", b"nsds5replica"],
+            "nsDS5ReplicaRoot": [b"dc=example,dc=test"],
+            "nsDS5ReplicaId": [b"4"],
+            "nsds5ReplicaChangeCount": [b"73"],
+            "nsds50ruv": [
+                b"{replicageneration} 6b024697000000040000",
+                b"{replica 4 ldap://ipa1.example.test:389} 6b024697000100040000 6b025264000300040000",
+                b"{replica 5 ldap://ipa2.example.test:389}",
+            ],
+            "nsds5agmtmaxcsn": [
+                b"dc=example,dc=test;meToipa2;ipa2.example.test;389;5;6b025200000300040000",
+                b"dc=example,dc=test;meToipa3;ipa3.example.test;389;unavailable",
+            ],
+        }
+        agreement = {
+            "objectClass": [b"nsds5replicationagreement"],
+            "nsds5ReplicaRoot": [b"dc=example, dc=test"],
+            "nsds5ReplicaHost": [b"IPA2.example.test"],
+            "nsds5replicaLastUpdateStatus": [b"Error (19) Replication error acquiring replica: different generation"],
+            "nsds50ruv": [b"{replicageneration} of the consumer"],
+        }
+        other = {"objectClass": [b"nsds5replica"], "nsds5replicaroot": [b"o=ipaca"], "nsds5replicaid": [b"96"]}
+        self.entries = {"cn=replica,1": domain, "cn=meToipa2": agreement, "cn=replica,2": other}
 
-    def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
-        wanted = more.get("attrlist", [])
-        if "nsds5BeginReplicaRefresh" not in wanted:
-            return [("cn=meToipa2", {"nsds5replicaflowcontrolwindow": [b"500"]})]
-        self.asked += 1
-        going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked < 3 else {}
-        return [("cn=meToipa2", {"nsds5replicalastinitstatus": [self.status], **going_on})]
+
+def test_a_replica_is_read_with_its_vector_and_the_agreements_of_its_suffix() -> None:
+    domain, authority = find_replicas(Realm())
+    assert (domain.suffix, domain.number, domain.changes) == ("dc=example,dc=test", 4, 73)
+    assert domain.vector == Vector(
+        "6b024697000000040000", {4: "6b025264000300040000", 5: ""}, {4: "6b024697000100040000", 5: ""}
+    )
+    assert [(one.consumer, one.enabled, one.failing) for one in domain.agreements] == [
+        ("ipa2.example.test", True, True)
+    ]
+    assert authority == Replica("o=ipaca", 96, Vector(""))
 
 
-AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
+def test_changes_that_agreements_leave_out_are_not_due_on_other_masters() -> None:
+    domain, authority = find_replicas(Realm())
+    assert domain.due() == "6b025200000300040000"
+    assert authority.due() == ""
+    assert Replica("o=ipaca", 5, Vector("", {5: "6b025264000300050000"})).due() == "6b025264000300050000"
 
 
-@pytest.mark.row("R15")
-@pytest.mark.parametrize("status", [b"Error (0) Total update succeeded", b"Error (-1) Problem connecting"])
-def test_a_total_update_is_waited_for_and_flow_control_put_back_whatever_happens(status: bytes) -> None:
-    connection = Refreshing(status)
-    if status.startswith(b"Error (0)"):
-        LdapMaster("ipa1", connection).refresh(AGREEMENT)
-    else:
-        with pytest.raises(PeerFailure, match="Problem connecting"):
-            LdapMaster("ipa1", connection).refresh(AGREEMENT)
-    assert connection.asked == 3
-    changes = {name: value for _, step in connection.modified for _, name, value in step}
-    assert changes["nsds5ReplicaFlowControlWindow"] == [b"500"]
-    assert changes["nsds5ReplicaFlowControlPause"] == [b"2000"], "the default: it had none before"
-    assert changes["nsds5ReplicaEnabled"] == [b"on"]
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("", 0),
+        ("Error (0) Replica acquired successfully", 0),
+        ("0 Replica acquired successfully", 0),
+        ("Error (-1) Problem connecting to replica - LDAP error: Can't contact LDAP server", -1),
+        ("Error (1) Can't acquire busy replica", 1),
+        ("Error (19) Replication error", 19),
+        ("-2 - System error", -2),
+    ],
+)
+def test_the_number_of_a_status_is_read_in_its_old_and_new_notation(status: str, code: int) -> None:
+    assert status_code(status) == code

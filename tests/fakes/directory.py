@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from ipabackup.directory.agreements import Agreement, PeerFailure
+from ipabackup.directory.agreements import Agreement, Replica
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import records
+from ipabackup.directory.masters import Flow, PeerFailure
 from ipabackup.directory.tools import Exported, count_file
+from ipabackup.directory.vectors import Vector
 from ipabackup.errors import DirectoryFailure, WrongPassword
 
 
@@ -96,6 +98,10 @@ class FakeMasters:
         self.generations: dict[str, str] = {name: "new"}
         self.down: set[str] = set()
         self.broken: set[str] = set()
+        self.enabled: set[str] = set()
+        self.flows: list[tuple[str, Flow]] = []
+        self.newest: dict[str, dict[int, str]] = {}
+        self.at_each_look: Callable[[], object] = list
 
     @contextmanager
     def here(self, uri: str) -> Iterator[FakeMaster]:
@@ -115,30 +121,49 @@ class FakeMaster:
         self._realm, self._name = realm, name
 
     def agreements(self) -> list[Agreement]:
+        enabled = self._name in self._realm.enabled
         return [
-            Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, False)
+            Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, enabled)
             for consumer in self._realm.agreements.get(self._name, [])
         ]
 
+    def replicas(self) -> list[Replica]:
+        self._realm.at_each_look()
+        number = 4 + sorted(self._realm.agreements).index(self._name) if self._name in self._realm.agreements else 4
+        vector = Vector(self._realm.generations.get(self._name, "old"), self._realm.newest.get(self._name, {}))
+        return [Replica("dc=example,dc=test", number, vector, tuple(self.agreements()))]
+
     def disable(self) -> list[Agreement]:
         self._realm.deeds.append(f"disable {self._name}")
+        self._realm.enabled.discard(self._name)
         return self.agreements()
 
     def enable(self) -> list[Agreement]:
         self._realm.deeds.append(f"enable {self._name}")
+        self._realm.enabled.add(self._name)
         return self.agreements()
 
-    def refresh(self, agreement: Agreement) -> None:
-        if agreement.consumer in self._realm.broken:
-            raise PeerFailure(f"{agreement.consumer} could not be re-initialised: Error (-1).")
+    def begin_refresh(self, agreement: Agreement) -> Flow:
         self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
-        self._realm.generations[agreement.consumer] = self._realm.generations[self._name]
+        return {"window": [b"usual"]}
 
-    def generation(self, suffix: str) -> str:
-        return self._realm.generations.get(self._name, "old")
+    def refreshed(self, agreement: Agreement) -> str | None:
+        if agreement.consumer in self._realm.broken:
+            return "Error (-1) it broke"
+        self._realm.generations[agreement.consumer] = self._realm.generations[self._name]
+        return "Error (0) Total update succeeded"
+
+    def set_flow(self, agreement: Agreement, flow: Flow) -> None:
+        self._realm.flows.append((agreement.consumer, flow))
 
     def count(self, suffix: str) -> int:
         return 4
+
+    def conflicts(self, suffix: str) -> list[str]:
+        return []
+
+    def masters(self, basedn: str) -> dict[str, frozenset[str]]:
+        return {name: frozenset() for name in (self._realm.name, *self._realm.agreements)}
 
 
 class FakeRunning:

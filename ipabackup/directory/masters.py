@@ -1,0 +1,232 @@
+"""Logging in to the masters of a realm, and what one can be asked and told about replication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import ldap
+import ldap.sasl
+
+from ipabackup.directory.agreements import ENABLED, INIT_STATUS, Agreement, Replica, find, find_replicas
+from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_below, masters_below
+from ipabackup.errors import DirectoryFailure
+
+CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
+_REFRESH = "nsds5BeginReplicaRefresh"
+#: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
+_FLOW = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
+_DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
+# Conflict entries are LDAP subentries since 389 DS 1.4, which a search shows only when it asks for them.
+_CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*))"
+#: Seconds for one question to another master.
+_SECONDS = 15
+
+#: An agreement's flow control: attribute → values.
+Flow = Mapping[str, "list[bytes]"]
+
+
+class PeerFailure(DirectoryFailure):
+    """Another master could not be reached, or did not do what it was asked."""
+
+
+class Master(Protocol):
+    """A master that has been logged in to.  Deeds raise PeerFailure."""
+
+    def disable(self) -> list[Agreement]:
+        """Switch off every agreement; returns those that were on."""
+        ...
+
+    def enable(self) -> list[Agreement]:
+        """Switch on every agreement; returns those that were off."""
+        ...
+
+    def agreements(self) -> list[Agreement]:
+        """Every agreement of this master."""
+        ...
+
+    def replicas(self) -> list[Replica]:
+        """Every suffix that this master replicates, with its agreements."""
+        ...
+
+    def begin_refresh(self, agreement: Agreement) -> Flow:
+        """Begin to send all data of the agreement's suffix to its consumer (a total update).
+
+        Returns the flow control that the agreement had: to be put back when the update has ended.
+        """
+        ...
+
+    def refreshed(self, agreement: Agreement) -> str | None:
+        """What the agreement says of its total update once that has ended; None before."""
+        ...
+
+    def set_flow(self, agreement: Agreement, flow: Flow) -> None:
+        """Set the agreement's flow control."""
+        ...
+
+    def count(self, suffix: str) -> int:
+        """The number of entries below `suffix` that are not tombstones."""
+        ...
+
+    def conflicts(self, suffix: str) -> list[str]:
+        """The names of entries below `suffix` that replication could not bring together."""
+        ...
+
+    def masters(self, basedn: str) -> dict[str, frozenset[str]]:
+        """The realm's masters as this one knows them, and which services each has enabled."""
+        ...
+
+
+class Masters(Protocol):
+    """Logs in to masters: to the one here by its socket, to others by their name."""
+
+    def here(self, uri: str) -> AbstractContextManager[Master]:
+        """The directory here, as root; raises DirectoryFailure."""
+        ...
+
+    def at(self, host: str, password: str | None) -> AbstractContextManager[Master]:
+        """The master `host`.
+
+        `password` is the Directory Manager's; without one the caller's Kerberos ticket has to do.  Raises PeerFailure.
+        """
+        ...
+
+
+class LdapMasters:
+    """Masters by LDAP."""
+
+    @contextmanager
+    def here(self, uri: str) -> Iterator[Master]:
+        """See Masters."""
+        with connected(uri) as connection:
+            yield LdapMaster("this master", connection)
+
+    @contextmanager
+    def at(self, host: str, password: str | None) -> Iterator[Master]:
+        """See Masters."""
+        connection = _connect(host, password)
+        try:
+            yield LdapMaster(host, connection)
+        finally:
+            connection.unbind_s()
+
+
+class LdapMaster:
+    """A master behind an LDAP connection."""
+
+    def __init__(self, name: str, connection: Any) -> None:
+        self._name = name
+        self._connection = connection
+
+    def disable(self) -> list[Agreement]:
+        """See Master."""
+        return self._switch("off")
+
+    def enable(self) -> list[Agreement]:
+        """See Master."""
+        return self._switch("on")
+
+    def agreements(self) -> list[Agreement]:
+        """See Master."""
+        with self._asked("tell its agreements"):
+            return find(self._connection)
+
+    def replicas(self) -> list[Replica]:
+        """See Master."""
+        with self._asked("tell its replication state"):
+            return find_replicas(self._connection)
+
+    def begin_refresh(self, agreement: Agreement) -> Flow:
+        """See Master.
+
+        A total update is throttled by default: it pauses 0.2 s every 50-odd entries.  For its time the agreement's flow
+        control is opened.
+        """
+        with self._asked(f"re-initialise {agreement.consumer}"):
+            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=list(_FLOW))[0][1]
+            known = {name.lower(): values for name, values in found.items()}
+            # The server refuses to have them removed, so one that was not there gets the default.
+            before = {name: known.get(name.lower(), [_DEFAULT_FLOW[name]]) for name in _FLOW}
+            try:
+                opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in _FLOW.items()]
+                self._connection.modify_s(agreement.dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
+                self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
+            except BaseException:
+                self.set_flow(agreement, before)
+                raise
+        return before
+
+    def refreshed(self, agreement: Agreement) -> str | None:
+        """See Master."""
+        with self._asked(f"tell how {agreement.consumer} is re-initialised"):
+            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=[_REFRESH, INIT_STATUS])[0][1]
+        values: dict[str, str] = {name.lower(): texts[0].decode("utf-8", "replace") for name, texts in found.items()}
+        return None if _REFRESH.lower() in values else values.get(INIT_STATUS.lower(), "it says nothing")
+
+    def set_flow(self, agreement: Agreement, flow: Flow) -> None:
+        """See Master."""
+        with self._asked(f"put back the flow control of its agreement with {agreement.consumer}"):
+            self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, name, list(flow[name])) for name in flow])
+
+    def count(self, suffix: str) -> int:
+        """See Master."""
+        with self._asked("count its entries"):
+            return count_below(self._connection, suffix)
+
+    def conflicts(self, suffix: str) -> list[str]:
+        """See Master."""
+        with self._asked("tell its conflict entries"):
+            found = self._connection.search_s(suffix, ldap.SCOPE_SUBTREE, _CONFLICTS, ["1.1"])
+        return sorted(dn for dn, _ in found if dn)
+
+    def masters(self, basedn: str) -> dict[str, frozenset[str]]:
+        """See Master."""
+        with self._asked("tell the masters of the realm"):
+            return masters_below(self._connection, basedn)
+
+    def _switch(self, state: str) -> list[Agreement]:
+        with self._asked(f"switch its agreements {state}"):
+            changed = [agreement for agreement in find(self._connection) if agreement.enabled != (state == "on")]
+            for agreement in changed:
+                self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, ENABLED, [state.encode()])])
+        return changed
+
+    @contextmanager
+    def _asked(self, deed: str) -> Iterator[None]:
+        try:
+            yield
+        except ldap.LDAPError as error:
+            raise PeerFailure(f"{self._name} does not {deed}: {_told(error)}.") from error
+
+
+def _connect(host: str, password: str | None) -> Any:
+    """A connection to another master, bound; a password goes over TLS that the realm's authority vouches for only."""
+    try:
+        if password is not None:
+            connection = ldap.initialize(f"ldaps://{host}")
+            _patience(connection)
+            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(CA_CERTIFICATE))
+            connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+            connection.simple_bind_s(DIRECTORY_MANAGER, password)
+        else:
+            connection = ldap.initialize(f"ldap://{host}")
+            _patience(connection)
+            connection.sasl_interactive_bind_s("", ldap.sasl.gssapi())
+    except ldap.LOCAL_ERROR as error:
+        raise PeerFailure(f"{host}: there is neither a password (-p) nor a Kerberos ticket to log in with.") from error
+    except ldap.LDAPError as error:
+        raise PeerFailure(f"{host} cannot be reached: {_told(error)}.") from error
+    return connection
+
+
+def _patience(connection: Any) -> None:
+    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _SECONDS)
+    connection.set_option(ldap.OPT_TIMEOUT, _SECONDS)
+
+
+def _told(error: ldap.LDAPError) -> str:
+    details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    return ": ".join(str(details[key]) for key in ("desc", "info") if details.get(key)) or str(error)

@@ -1,0 +1,60 @@
+"""What a master is told by LDAP: total updates, with their flow control."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ldap
+import pytest
+
+from ipabackup.directory.agreements import Agreement
+from ipabackup.directory.masters import LdapMaster, PeerFailure
+
+AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
+
+
+class Refreshing:
+    """An agreement whose total update ends at the third question, with this status."""
+
+    def __init__(self, status: bytes = b"", refuses: str = "") -> None:
+        self.status = status
+        self.refuses = refuses
+        self.asked = 0
+        self.now: dict[str, bytes] = {"nsds5replicaflowcontrolwindow": b"500"}
+
+    def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        if "nsds5BeginReplicaRefresh" not in more.get("attrlist", []):
+            return [("cn=meToipa2", {name: [value] for name, value in self.now.items()})]
+        self.asked += 1
+        going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked < 3 else {}
+        return [("cn=meToipa2", {"nsds5replicalastinitstatus": [self.status], **going_on})]
+
+    def modify_s(self, dn: str, changes: Any) -> None:
+        assert dn == "cn=meToipa2"
+        for _, name, values in changes:
+            if name == self.refuses:
+                raise ldap.UNWILLING_TO_PERFORM({"desc": "Server is unwilling to perform"})
+            self.now[name.lower()] = values[0]
+
+
+@pytest.mark.row("R15")
+def test_a_total_update_runs_with_flow_control_open_and_tells_its_end() -> None:
+    connection = Refreshing(b"Error (0) Total update succeeded")
+    master = LdapMaster("ipa1", connection)
+    before = master.begin_refresh(AGREEMENT)
+    assert connection.now["nsds5replicaenabled"] == b"on"
+    assert connection.now["nsds5beginreplicarefresh"] == b"start"
+    assert connection.now["nsds5replicaflowcontrolwindow"] == b"100000"
+    told = [master.refreshed(AGREEMENT) for _ in range(3)]
+    assert told == [None, None, "Error (0) Total update succeeded"]
+    master.set_flow(AGREEMENT, before)
+    assert connection.now["nsds5replicaflowcontrolwindow"] == b"500"
+    assert connection.now["nsds5replicaflowcontrolpause"] == b"2000", "the default: it had none before"
+
+
+@pytest.mark.row("R15")
+def test_when_a_total_update_cannot_begin_flow_control_is_put_back_at_once() -> None:
+    connection = Refreshing(refuses="nsds5BeginReplicaRefresh")
+    with pytest.raises(PeerFailure, match="ipa1 does not re-initialise ipa2: Server is unwilling"):
+        LdapMaster("ipa1", connection).begin_refresh(AGREEMENT)
+    assert connection.now["nsds5replicaflowcontrolwindow"] == b"500"
