@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from lab.execute import CommandResult
@@ -96,3 +97,24 @@ def disconnect(one: Host, other: Host) -> None:
     """Have two masters replicate no more."""
     for tool in ("ipa-replica-manage", "ipa-csreplica-manage"):
         one.run([tool, "-p", one.topology.passwords.directory_manager, "disconnect", one.fqdn, other.fqdn])
+
+
+def password_options(host: Host) -> list[str]:
+    """Options of ipa-backup and ipa-restore by which they log in to other masters: the Directory Manager's password."""
+    host.write_file("/root/dm-password", f"{host.topology.passwords.directory_manager}\n", mode=0o600)
+    return ["--password-file", "/root/dm-password"]
+
+
+def check_realm(host: Host, *options: str, wait: float = ARRIVAL) -> CommandResult:
+    """Ask all masters, from one of them, whether they are one realm; the status is the command's."""
+    argv = ["ipa-restore", "--check-realm", "--wait", f"{wait:g}", *password_options(host), *options]
+    return host.run(argv, check=False, timeout=wait + 120)
+
+
+def assert_one_realm(*hosts: Host) -> None:
+    """See that these hosts, and no others, are the masters of one realm: the same data, and every change arrives."""
+    result = check_realm(hosts[0], "--json")
+    assert result.status == 0, check_realm(hosts[0], wait=0).describe()
+    told = next(item for item in map(json.loads, result.lines) if item["kind"] == "realm")
+    named = sorted(master["host"] for master in told["masters"])
+    assert named == sorted(host.fqdn for host in hosts), f"other masters than expected: {named}"

@@ -6,6 +6,7 @@ from lab.host import Host
 from lab.realm import Realm
 from lab.waiting import wait_for
 from scenarios.deeds import back_up, restore
+from scenarios.masters import assert_one_realm, password_options
 
 PEERS_UNREACHABLE = 8
 
@@ -18,11 +19,6 @@ def pair(make_realm) -> tuple[Host, Host]:  # type: ignore[no-untyped-def]
     for host in (first, second):
         host.kinit()
     return first, second
-
-
-def _password(host: Host) -> list[str]:
-    host.write_file("/root/dm", f"{host.topology.passwords.directory_manager}\n", mode=0o600)
-    return ["--password-file", "/root/dm"]
 
 
 def _knows(host: Host, user: str) -> bool:
@@ -45,7 +41,7 @@ def test_what_the_backup_says_wins_on_both_masters(pair: tuple[Host, Host]) -> N
     backup = back_up(first, "--data")
     _assert_arrives(second, first, "after")
 
-    result = restore(first, backup, "-v", "--reinitialize-peers", *_password(first))
+    result = restore(first, backup, "-v", "--reinitialize-peers", *password_options(first))
 
     assert f"{second.fqdn} has been re-initialised with {first.topology.suffix}" in result.stdout
     assert f"{second.fqdn} has been re-initialised with o=ipaca" in result.stdout
@@ -54,6 +50,7 @@ def test_what_the_backup_says_wins_on_both_masters(pair: tuple[Host, Host]) -> N
         assert not _knows(host, "after"), f"{host.fqdn} brought the later user back"
     _assert_arrives(first, second, "forth")
     _assert_arrives(second, first, "back")
+    assert_one_realm(first, second)
 
 
 @pytest.mark.row("R8", "R9")
@@ -63,7 +60,7 @@ def test_a_master_that_was_not_reached_is_named_and_cannot_undo_the_restore(pair
     _assert_arrives(second, first, "after")
     second.stop()
 
-    result = first.run(["ipa-restore", "-U", backup, *_password(first)], check=False)
+    result = first.run(["ipa-restore", "-U", backup, *password_options(first)], check=False)
 
     assert result.status == PEERS_UNREACHABLE, result.describe()
     assert second.fqdn in result.stderr
@@ -94,3 +91,4 @@ def test_a_server_that_catches_up_gets_what_it_missed_from_its_peer(pair: tuple[
     wait_for("the missed user to come back", lambda: _knows(first, "after"), limit=90)
     _assert_arrives(first, second, "forth")
     _assert_arrives(second, first, "back")
+    assert_one_realm(first, second)
