@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -84,10 +85,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note failures, so that fixtures know of them when they end."""
+    """Note failures, so that fixtures of the test, and of what it is in, know of them when they end."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
     if report.failed:
-        item.stash[_FAILED] = True
+        for node in item.listchain():
+            node.stash[_FAILED] = True
     return report  # type: ignore[return-value]
 
 
@@ -100,6 +102,19 @@ def engine() -> Engine:
 @pytest.fixture
 def make_realm(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
     """Make realms that end with the scenario: ``make_realm("single", installed=True, product=True)``."""
+    with _realms(request, engine) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_shared_realm(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
+    """Make realms that end with the file's last scenario: for those that leave a realm as they found it."""
+    with _realms(request, engine) as make:
+        yield make
+
+
+@contextmanager
+def _realms(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
     realms: list[Realm] = []
 
     def make(name: str = "single", *, installed: bool = True, product: bool = True) -> Realm:

@@ -67,13 +67,6 @@ def test_the_data_of_a_full_backup_can_be_restored_alone_and_by_backend(master: 
     marker = "/etc/ipa/made-after-the-backup"
     master.write_file(marker, "files stay as they are")
 
-    unknown = master.run(["ipa-restore", "-U", "--data", "--backend", "nosuch", backup], check=False)
-    assert unknown.status == 2, unknown.describe()
-    assert "userRoot" in unknown.stderr
-    unknown = master.run(["ipa-restore", "-U", "--data", "--instance", "NOSUCH", backup], check=False)
-    assert unknown.status == 2, unknown.describe()
-    assert master.instance in unknown.stderr
-
     restore(master, backup, "--data", "--backend", "userRoot", "--instance", master.instance)
     _assert_gone(master, "testuser")
     assert master.testinfra.file(marker).exists
@@ -103,24 +96,6 @@ def test_a_restore_that_fails_leaves_the_directory_as_it_was(master: Host) -> No
     assert failed.status == 1, failed.describe()
     outline.assert_unchanged()
     master.run(["ipa", "user-show", "testuser"])
-
-
-@pytest.mark.row("B2", "R2")
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["ipa-backup", "--online"],
-        ["ipa-backup", "--data", "--logs"],
-        ["ipa-restore", "-U", "--online", "{full}"],
-        ["ipa-restore", "-U", "--backend", "userRoot", "{full}"],
-    ],
-)
-def test_options_that_exclude_each_other_are_usage_errors(master: Host, argv: list[str]) -> None:
-    full = back_up(master) if "{full}" in argv else ""
-    before = services(master)
-    result = master.run([word.format(full=full) for word in argv], check=False)
-    assert result.status == 2, result.describe()
-    assert services(master) == before
 
 
 @pytest.mark.row("B1", "B2", "R1")

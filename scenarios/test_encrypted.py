@@ -4,6 +4,7 @@ import pytest
 
 from lab.host import Host
 from scenarios.checks import Outline
+from scenarios.conftest import RealmMaker
 from scenarios.deeds import back_up, restore, services, uninstall
 
 KEYS = "/root/backup-keys"
@@ -64,34 +65,47 @@ def test_an_encrypted_backup_restores_with_its_key_and_with_nothing_else(master:
     outline.assert_unchanged()
 
 
+@pytest.fixture(scope="module")
+def shared(make_shared_realm: RealmMaker) -> Host:
+    """A server with a key, for what is refused and so changes nothing."""
+    host = make_shared_realm().master
+    _make_key(host, KEYS)
+    return host
+
+
 @pytest.mark.row("B9", "R13")
-def test_key_problems_are_found_before_anything_stops(master: Host) -> None:
-    before = services(master)
-    no_default = master.run(["ipa-backup", "--gpg"], check=False)
+def test_key_problems_are_found_before_anything_stops(shared: Host) -> None:
+    before = services(shared)
+    no_default = shared.run(["ipa-backup", "--gpg"], check=False)
     assert no_default.status == KEY_PROBLEM, no_default.describe()
-    unknown = master.run(["ipa-backup", "--gpg", "--gpg-keyring", "nobody@example.test"], check=False)
+    unknown = shared.run(["ipa-backup", "--gpg", "--gpg-keyring", "nobody@example.test"], check=False)
     assert unknown.status == KEY_PROBLEM, unknown.describe()
     assert "nobody@example.test" in unknown.stderr
 
-    _make_key(master, "/root/expiring", "seconds=1")
+    _make_key(shared, "/root/expiring", "seconds=1")
     # A key's life is counted in seconds: wait until GnuPG itself calls it expired.
     listed = "until gpg --homedir /root/expiring --list-keys --with-colons | grep -q '^pub:e'; do sleep 0.2; done"
-    master.run(["sh", "-c", listed], timeout=30)
-    expired = master.run(["ipa-backup", "--gpg", "--gpg-keyring", "/root/expiring"], check=False)
+    shared.run(["sh", "-c", listed], timeout=30)
+    expired = shared.run(["ipa-backup", "--gpg", "--gpg-keyring", "/root/expiring"], check=False)
     assert expired.status == KEY_PROBLEM, expired.describe()
     assert "expired" in expired.stderr
-    assert services(master) == before
+    assert services(shared) == before
 
 
 @pytest.mark.row("B9", "R13")
-def test_damaged_cipher_text_is_refused(master: Host) -> None:
-    _make_key(master, KEYS)
-    backup = back_up(master, "--data", "--online", "--gpg", "--gpg-keyring", KEYS)
+def test_a_wrong_key_and_damaged_cipher_text_are_refused_each_in_its_way(shared: Host) -> None:
+    backup = back_up(shared, "--data", "--online", "--gpg", "--gpg-keyring", KEYS)
+    before = services(shared)
+    _make_key(shared, "/root/other-keys")
+    wrong = shared.run(["ipa-restore", "-U", "--gpg-keyring", "/root/other-keys", backup], check=False)
+    assert wrong.status == KEY_PROBLEM, wrong.describe()
+    assert "secret" in wrong.stderr
+
     payload = f"{backup}/ipa-data.tar.gpg"
-    size = int(master.run(["stat", "-c", "%s", payload]).stdout)
+    size = int(shared.run(["stat", "-c", "%s", payload]).stdout)
     overwrite = ["dd", f"of={payload}", "bs=1", f"seek={size // 2}", "conv=notrunc", "status=none"]
-    master.run(overwrite, input=b"\xff\x00\xff\x00")
-    before = services(master)
-    refused = master.run(["ipa-restore", "-U", "--gpg-keyring", KEYS, backup], check=False)
+    shared.run(overwrite, input=b"\xff\x00\xff\x00")
+    refused = shared.run(["ipa-restore", "-U", "--gpg-keyring", KEYS, backup], check=False)
     assert refused.status == 4, refused.describe()
-    assert services(master) == before
+    assert refused.stderr != wrong.stderr
+    assert services(shared) == before

@@ -13,6 +13,9 @@ from scenarios.checks import Outline
 from scenarios.conftest import RealmMaker
 from scenarios.deeds import back_up, restore, uninstall
 
+#: Backups of a server of EXAMPLE.TEST.
+_OF_ANOTHER_REALM = Path(__file__).parents[1] / "tests" / "fixtures"
+
 #: A server image that brings stock commands of the product's names, as FreeIPA's packages do.
 _DOCKERFILE = """\
 FROM {base}
@@ -60,7 +63,7 @@ def foreign_image(engine: Engine) -> Iterator[str]:
     engine.remove_image(tag)
 
 
-@pytest.mark.row("L4", "L3", "R1")
+@pytest.mark.row("L4", "L3", "R1", "R3")
 def test_a_foreign_image_runs_the_first_case_with_what_its_lab_file_says(
     make_realm: RealmMaker, foreign_image: str, tmp_path: Path
 ) -> None:
@@ -71,6 +74,13 @@ def test_a_foreign_image_runs_the_first_case_with_what_its_lab_file_says(
     assert master.fqdn == "idm-01.corp-2.example.org"
     assert "stock" in master.run(["/usr/sbin/ipa-backup"], check=False).stderr
     outline = Outline.note(master)
+    for name, foreign in (("format-2-data", "EXAMPLE.TEST"), ("format-2-full", "ipa1.example.test")):
+        master.put(_OF_ANOTHER_REALM / name, "/root")
+        refused = master.run(["ipa-restore", "-U", f"/root/{name}"], check=False)
+        assert refused.status == 3, refused.describe()
+        assert foreign in refused.stderr
+        assert (realm.topology.realm if name.endswith("data") else master.fqdn) in refused.stderr
+    outline.assert_unchanged()
 
     backup = back_up(master)  # the product's command comes first in the path
     uninstall(master)

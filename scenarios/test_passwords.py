@@ -5,8 +5,6 @@ import pytest
 from lab.host import Host
 from scenarios.deeds import back_up
 
-WRONG_PASSWORD = 6
-
 #: Watches every command line of the host until it is told to stop.
 _WATCH = """
 while [ ! -e /run/watch.stop ]; do cat /proc/[0-9]*/cmdline 2>&- | tr '\\0' ' ' ; echo; done > /root/watched
@@ -26,13 +24,3 @@ def test_a_password_shows_in_no_command_line_log_or_journal(master: Host) -> Non
         assert secret not in master.read_file(path), path
     journal = master.run(["journalctl", "--no-pager", "-o", "cat"]).stdout
     assert secret not in journal
-
-
-@pytest.mark.row("B4", "R13")
-def test_no_password_is_needed_and_a_wrong_one_is_refused(master: Host) -> None:
-    backup = back_up(master, "--data", "--online")
-    for command in (["ipa-backup", "--data"], ["ipa-restore", "-U", backup]):
-        refused = master.run([*command, "-p", "not-this-one"], check=False)
-        assert refused.status == WRONG_PASSWORD, refused.describe()
-        assert "password is wrong" in refused.stderr
-        assert "not-this-one" not in refused.stderr + refused.stdout
