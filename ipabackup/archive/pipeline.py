@@ -87,11 +87,11 @@ _WINDOW_LOG = 26
 class ZstdSink:
     """Compresses with Zstandard; every frame carries a checksum."""
 
-    def __init__(self, following: Sink, *, level: int, threads: int) -> None:
+    def __init__(self, following: Sink, *, level: int, threads: int, long: bool = True) -> None:
+        """``level`` and ``threads`` are zstd's; ``long`` has it look for repetitions far back, which takes memory."""
         self._following = following
-        parameters = zstandard.ZstdCompressionParameters.from_level(
-            level, threads=threads, write_checksum=True, window_log=_WINDOW_LOG, enable_ldm=True, ldm_min_match=32
-        )
+        far = {"window_log": _WINDOW_LOG, "enable_ldm": True, "ldm_min_match": 32} if long else {}
+        parameters = zstandard.ZstdCompressionParameters.from_level(level, threads=threads, write_checksum=True, **far)
         compressor = zstandard.ZstdCompressor(compression_params=parameters)
         self._writer = compressor.stream_writer(cast("IO[bytes]", _AsFile(following)), write_size=CHUNK, closefd=False)
 
@@ -99,6 +99,12 @@ class ZstdSink:
         """See Sink."""
         self._writer.write(data)
         return len(data)
+
+    def splice(self, frames: BinaryIO) -> None:
+        """Take what was compressed elsewhere as it is: Zstandard frames may follow each other (RFC 8878)."""
+        self._writer.flush(zstandard.FLUSH_FRAME)
+        while data := frames.read(CHUNK):
+            self._following.write(data)
 
     def finish(self) -> None:
         """See Sink."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from typing import BinaryIO, cast
 
 from ipabackup.archive import streams
 from ipabackup.archive.gpg import Keyring
-from ipabackup.archive.pipeline import FileSink, GpgSink, Sink
+from ipabackup.archive.pipeline import FileSink, GpgSink, Sink, ZstdSink
 from ipabackup.errors import DamagedBackup
 
 IN_MEMORY = 48 << 20
 """Bytes that are kept in memory; the files of a server without its logs are a fraction of it."""
+
+_GROWING_IN_MEMORY = 8 << 20
 
 
 class Spool:
@@ -76,3 +79,49 @@ class Spool:
         finally:
             file.close()
             self._path.unlink()
+
+
+class Spooled:
+    """One growing file, compressed with Zstandard on its way into a spool.
+
+    ``size`` (bytes) and ``sha256`` are the file's own.
+    """
+
+    def __init__(self, folder: Path, name: str, keyring: Keyring | None, *, level: int, threads: int = -1) -> None:
+        """The spool lies in ``folder``; the other words are those of PayloadWriter."""
+        self.name = name
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._spool = Spool(folder / f"{name.replace('/', '-')}.spool", keyring, in_memory=_GROWING_IN_MEMORY)
+        self._sink = ZstdSink(self._spool, level=level, threads=threads, long=False)
+
+    @property
+    def sha256(self) -> str:
+        """The hexadecimal digest of what was written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece."""
+        self.size += len(data)
+        self._digest.update(data)
+        self._sink.write(data)
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self._sink.finish()
+
+    def abort(self) -> None:
+        """Forget it."""
+        self._sink.abort()
+
+    @contextmanager
+    def compressed(self) -> Iterator[BinaryIO]:
+        """The frames, from the front; they are gone afterwards."""
+        with self._spool.content() as frames:
+            yield frames
+
+    @contextmanager
+    def content(self) -> Iterator[BinaryIO]:
+        """The file, from the front; it is gone afterwards."""
+        with self.compressed() as frames:
+            yield cast(BinaryIO, streams.decompressed(cast(streams.Source, frames), self.name))

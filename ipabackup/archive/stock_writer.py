@@ -18,12 +18,13 @@ from ipabackup.archive.gpg import Keyring
 from ipabackup.archive.gzip_sink import GzipSink
 from ipabackup.archive.member import Finding
 from ipabackup.archive.pipeline import FileSink, GpgSink, Sink
-from ipabackup.archive.spool import IN_MEMORY, Spool
+from ipabackup.archive.spool import IN_MEMORY, Spool, Spooled
 from ipabackup.archive.tarstream import TarStream
-from ipabackup.archive.writer import Sealed
+from ipabackup.archive.writer import Growing, Sealed
 
 SPOOL = "files.tar.spool"
 _ROOT_MODE = 0o750
+_SPOOL_LEVEL = 1
 
 
 class StockWriter:
@@ -52,6 +53,7 @@ class StockWriter:
         if keyring is not None:
             sink = GpgSink(sink, keyring)
         self._progress = progress
+        self._keyring = keyring
         self._level, self._threads = level, threads
         self._done = {"files": 0, "data": 0}
         self._outer = TarStream(
@@ -104,9 +106,14 @@ class StockWriter:
         if not name.startswith(f"{layout.RECORD}/"):
             self._archive_for(name).add_bytes(name, data, mode=mode)
 
-    def add_stream(self, name: str, source: BinaryIO, size: int, *, mode: int = 0o600) -> None:
+    def add_stream(self, name: str, source: BinaryIO, size: int, *, like: Path) -> None:
+        """See Payload."""
+        self._archive_for(name, like).add_stream(name, source, size, like=like)
+
+    def growing(self, name: str) -> Growing:
         """See Payload.  An LDIF export belongs to the account that the directory runs as, as the binary copy does."""
-        self._archive_for(name).add_stream(name, source, size, mode=mode, owner=self._owner or (0, 0))
+        spooled = Spooled(self._file.path.parent, name, self._keyring, level=_SPOOL_LEVEL)
+        return _GrowingMember(spooled, self._archive_for(name), self._owner or (0, 0))
 
     def close(self) -> Sealed:
         """Put ``files.tar`` behind the data, finish the stream, bring it to the disk."""
@@ -164,3 +171,18 @@ class StockWriter:
         self._done[part] = done
         if self._progress is not None:
             self._progress(sum(self._done.values()))
+
+
+class _GrowingMember:
+    """See Growing."""
+
+    def __init__(self, spooled: Spooled, tar: TarStream, owner: tuple[int, int]) -> None:
+        self._spooled, self._tar, self._owner = spooled, tar, owner
+        self.write = spooled.write
+        self.abort = spooled.abort
+
+    def commit(self) -> None:
+        """See Growing."""
+        self._spooled.finish()
+        with self._spooled.content() as content:
+            self._tar.add_stream(self._spooled.name, content, self._spooled.size, owner=self._owner)

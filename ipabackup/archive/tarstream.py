@@ -107,13 +107,23 @@ class TarStream:
         self._end(member, len(data), hashlib.sha256(data).hexdigest())
 
     def add_stream(
-        self, name: str, source: BinaryIO, size: int, *, mode: int = 0o600, owner: tuple[int, int] = (0, 0)
+        self,
+        name: str,
+        source: BinaryIO,
+        size: int,
+        *,
+        mode: int = 0o600,
+        owner: tuple[int, int] = (0, 0),
+        like: Path | None = None,
     ) -> None:
-        """Add a regular file of ``owner`` (uid, gid) with exactly ``size`` bytes from ``source``.
+        """Add a regular file with exactly ``size`` bytes from ``source``: of ``owner`` (uid, gid), or with all that is
+        known of the file ``like``.
 
         Raises IpaBackupError when the source ends before.
         """
         member = self._own(name, size, mode, owner)
+        if like is not None:
+            member = replace(inode.describe(like, name, os.lstat(like)), size=size)
         self._begin(member)
         digest = hashlib.sha256()
         left = size
@@ -126,6 +136,19 @@ class TarStream:
             self._advance(len(data))
             left -= len(data)
         self._end(member, size, digest.hexdigest())
+
+    def add_spliced(self, name: str, size: int, sha256: str, splice: Callable[[], None], *, mode: int = 0o600) -> None:
+        """Add a regular file of root's with ``size`` bytes and this digest.
+
+        ``splice`` brings its content into the stages behind this one by itself.
+        """
+        member = self._own(name, size, mode)
+        self._begin(member)
+        self._flush()
+        splice()
+        self._uncompressed += size
+        self._advance(size)
+        self._end(member, size, sha256)
 
     def add_folder(self, name: str, *, mode: int, owner: tuple[int, int]) -> None:
         """Add a folder that is nowhere on this host."""

@@ -13,7 +13,11 @@ from ipabackup.archive.gpg import Keyring
 from ipabackup.archive.layout import MANIFEST
 from ipabackup.archive.member import Finding, Member
 from ipabackup.archive.pipeline import FileSink, GpgSink, Sink, ZstdSink
+from ipabackup.archive.spool import Spooled
 from ipabackup.archive.tarstream import TarStream
+
+SPLICED_FROM = 32 << 20
+"""Bytes from which a growing member is not compressed a second time."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,15 @@ class Payload(Protocol):
         """Add a regular file of root's with this content, of this moment."""
         ...
 
-    def add_stream(self, name: str, source: BinaryIO, size: int, *, mode: int = 0o600) -> None:
-        """Add a regular file of root's with exactly ``size`` bytes from ``source``.
+    def add_stream(self, name: str, source: BinaryIO, size: int, *, like: Path) -> None:
+        """Add a regular file with exactly ``size`` bytes from ``source``, and all else as the file ``like`` has it.
 
         Raises IpaBackupError when the source ends before.
         """
+        ...
+
+    def growing(self, name: str) -> Growing:
+        """Begin a regular file of root's whose size nobody knows yet."""
         ...
 
     def close(self) -> Sealed:
@@ -72,6 +80,22 @@ class Payload(Protocol):
 
     def abort(self) -> None:
         """Stop the pipeline and remove the file."""
+        ...
+
+
+class Growing(Protocol):
+    """A member that waits aside, compressed (and encrypted, if the payload is), until it is complete."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece."""
+        ...
+
+    def commit(self) -> None:
+        """It is complete: bring it into the payload."""
+        ...
+
+    def abort(self) -> None:
+        """Forget it."""
         ...
 
 
@@ -89,19 +113,22 @@ class PayloadWriter:
         threads: int = -1,
         keyring: Keyring | None = None,
         progress: Callable[[int], None] | None = None,
+        spliced_from: int = SPLICED_FROM,
     ) -> None:
         """Open ``target``, which must not exist (0600).
 
         ``level`` and ``threads`` are zstd's (-1: as many as there are processors).  ``progress`` gets the
-        bytes of file data archived so far.
+        bytes of file data archived so far.  Growing members of ``spliced_from`` bytes are not compressed a second time.
         """
+        self._spliced_from = spliced_from
         self._file = FileSink(target)
         sink: Sink = self._file
         if keyring is not None:
             sink = GpgSink(sink, keyring)
         self._lines: list[bytes] = []
-        compressor = ZstdSink(sink, level=level, threads=threads)
-        self._tar = TarStream(compressor, progress=progress, recorded=self._list)
+        self._level, self._threads, self._keyring = level, threads, keyring
+        self._compressor = ZstdSink(sink, level=level, threads=threads)
+        self._tar = TarStream(self._compressor, progress=progress, recorded=self._list)
         self._open = True
 
     def __enter__(self) -> PayloadWriter:
@@ -134,9 +161,14 @@ class PayloadWriter:
         """See Payload."""
         self._tar.add_bytes(name, data, mode=mode)
 
-    def add_stream(self, name: str, source: BinaryIO, size: int, *, mode: int = 0o600) -> None:
+    def add_stream(self, name: str, source: BinaryIO, size: int, *, like: Path) -> None:
         """See Payload."""
-        self._tar.add_stream(name, source, size, mode=mode)
+        self._tar.add_stream(name, source, size, like=like)
+
+    def growing(self, name: str) -> Growing:
+        """See Payload."""
+        spooled = Spooled(self._file.path.parent, name, self._keyring, level=self._level, threads=self._threads)
+        return _GrowingMember(spooled, self._tar, self._compressor, self._spliced_from)
 
     def close(self) -> Sealed:
         """Write the manifest, finish the stream, bring it to the disk."""
@@ -160,3 +192,31 @@ class PayloadWriter:
 
     def _list(self, member: Member, sha256: str) -> None:
         self._lines.append(manifest.line(member, sha256))
+
+
+class _GrowingMember:
+    """See Growing."""
+
+    def __init__(self, spooled: Spooled, tar: TarStream, compressor: ZstdSink, spliced_from: int) -> None:
+        self._spooled, self._tar, self._compressor, self._spliced_from = spooled, tar, compressor, spliced_from
+        self.write = spooled.write
+        self.abort = spooled.abort
+
+    def commit(self) -> None:
+        """See Growing.
+
+        A small one is compressed anew, in sight of what was archived before: much of an export is in the binary copy as
+        well.  With a large one that lies too far back to be seen, and what is there serves.
+        """
+        self._spooled.finish()
+        if self._spooled.size < self._spliced_from:
+            with self._spooled.content() as content:
+                self._tar.add_stream(self._spooled.name, content, self._spooled.size)
+            return
+        with self._spooled.compressed() as frames:
+            self._tar.add_spliced(
+                self._spooled.name,
+                self._spooled.size,
+                self._spooled.sha256,
+                lambda: self._compressor.splice(frames),
+            )

@@ -12,7 +12,7 @@ import pytest
 from ipabackup.archive.gpg import Keyring, check_encryption, keyring
 from ipabackup.archive.header import BackupType, Header
 from ipabackup.archive.publish import PartialBackup
-from ipabackup.archive.writer import PayloadWriter
+from ipabackup.archive.writer import SPLICED_FROM, PayloadWriter
 from ipabackup.host.processes import SystemProcesses
 
 MOMENT = datetime(2026, 11, 21, 21, 21, 22, tzinfo=timezone.utc)
@@ -26,11 +26,13 @@ def acl_attribute(*entries: tuple[int, int, int]) -> bytes:
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
-def backup_of(folder: Path, fill: Callable[[PayloadWriter], object], ring: Keyring | None = None) -> Path:
+def backup_of(
+    folder: Path, fill: Callable[[PayloadWriter], object], ring: Keyring | None = None, spliced_from: int = SPLICED_FROM
+) -> Path:
     """A published full backup under ``folder`` with what ``fill`` wrote."""
     partial = PartialBackup.create(folder, full=True, moment=MOMENT)
     name = "ipa-full.tar.gpg" if ring else "ipa-full.tar"
-    with PayloadWriter(partial.path / name, threads=0, keyring=ring) as writer:
+    with PayloadWriter(partial.path / name, threads=0, keyring=ring, spliced_from=spliced_from) as writer:
         fill(writer)
         sealed = writer.close()
     header = Header(BackupType.FULL, MOMENT, "ipa1.example.test", "4.12.0", encryption="gpg" if ring else "none")

@@ -66,9 +66,9 @@ def backup_of(folder: Path, source: Path, ring: Keyring | None = None, in_memory
         writer.add_tree(source, "files/source")
         writer.add_tree(binary, "data/EXAMPLE-TEST/binary")
         for backend in ("userRoot", "ipaca"):
-            (folder / backend).write_text(f"dn: o={backend}\n\n")
-            with (folder / backend).open("rb") as stream:
-                writer.add_stream(f"data/EXAMPLE-TEST/ldif/{backend}.ldif", stream, (folder / backend).stat().st_size)
+            member = writer.growing(f"data/EXAMPLE-TEST/ldif/{backend}.ldif")
+            member.write(f"dn: o={backend}\n\n".encode())
+            member.commit()
         sealed = writer.close()
     assert sealed.findings == ()
     assert [path.name for path in partial.path.iterdir()] == [name]
@@ -132,8 +132,7 @@ def test_exports_belong_to_the_account_that_the_directory_runs_as(tmp_path: Path
     os.chown(tmp_path / "binary", 4321, 1234)
     with StockWriter(tmp_path / "payload") as writer:
         writer.add_tree(tmp_path / "binary", "data/A-B/binary")
-        with (tmp_path / "payload").open("rb") as stream:
-            writer.add_stream("data/A-B/ldif/userRoot.ldif", stream, 0)
+        writer.growing("data/A-B/ldif/userRoot.ldif").commit()
         writer.close()
     with tarfile.open(tmp_path / "payload") as archive:
         owners = {member.name: (member.uid, member.gid, oct(member.mode)) for member in archive.getmembers()}
