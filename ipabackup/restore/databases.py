@@ -18,6 +18,9 @@ from ipabackup.server import Machine
 from ipabackup.steps import Reporter
 from ipabackup.store import entry_counts
 
+#: What an mdb database consists of: the environment, and what the server notes about it.
+MDB_FILES = ("data.mdb", "INFO.mdb")
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -54,7 +57,8 @@ def replace_databases(
     if chosen.binary:
         report.note(f"Putting back the databases of slapd-{chosen.target.name}")
         emptied(chosen.target)
-        machine.tools.unarchive(chosen.target, staging / "binary")
+        if not moved_in(chosen.target, staging / "binary"):
+            machine.tools.unarchive(chosen.target, staging / "binary")
         if authoritative:
             for suffix in machine.tools.renew(chosen.target):
                 report.note(f"{suffix} begins a new replication generation")
@@ -88,6 +92,24 @@ def emptied(instance: Instance) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def moved_in(instance: Instance, source: Path) -> bool:
+    """Move the files of an mdb database from the binary backup `source` into the instance's empty database folder.
+
+    They are all that there is to restore (what else lies beside them describes the configuration), so nothing need be
+    copied.  False, with nothing done, for other databases, whose logs have to be replayed, and across file systems.
+    """
+    files = [source / name for name in MDB_FILES if (source / name).is_file()]
+    if instance.library != "mdb" or len(files) != len(MDB_FILES):
+        return False
+    if source.stat().st_dev != instance.database_dir.stat().st_dev:
+        return False
+    for file in files:
+        shutil.chown(file, instance.user)
+        file.chmod(0o600)
+        file.replace(instance.database_dir / file.name)
+    return True
 
 
 def check_counts(
