@@ -20,11 +20,13 @@ from ipabackup.archive.header import CURRENT_FORMAT, STOCK_FORMAT, BackupType, H
 from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
 from ipabackup.archive.publish import PartialBackup, leftovers
 from ipabackup.archive.stock_writer import StockWriter
-from ipabackup.archive.writer import Payload, PayloadWriter, Sealed
-from ipabackup.directory.config_copy import export_config
-from ipabackup.directory.connection import ENABLED
-from ipabackup.directory.ldif_scan import records
-from ipabackup.directory.staging import make_staging, remove_leftovers
+from ipabackup.archive.writer import Growing, Payload, PayloadWriter, Sealed
+from ipabackup.directory.config_copy import ExportSource, export_config
+from ipabackup.directory.instances import Instance
+from ipabackup.directory.ldif_scan import LdifSummary
+from ipabackup.directory.service_scan import ServiceScan
+from ipabackup.directory.staging import make_staging, memory_for, remove_leftovers
+from ipabackup.directory.tools import ATTEMPTS, ToolCrashed
 from ipabackup.errors import Refused, UsageError
 from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
@@ -228,13 +230,27 @@ def _prepare(run: _Run, report: Reporter) -> None:
         shutil.rmtree(old)
     run.partial = PartialBackup.create(run.options.target, full=not run.options.data, moment=run.moment)
     for instance in run.server.instances:
-        for old in remove_leftovers(instance.backup_dir):
-            report.note(f"Removed what an unfinished operation left behind: {old}")
+        for home in (instance.backup_dir, instance.run_dir):
+            for old in remove_leftovers(home):
+                report.note(f"Removed what an unfinished operation left behind: {old}")
         run.staging[instance.name] = make_staging(instance.backup_dir, instance.user)
     run.writer = _writer(run, run.partial.path, report)
     run.payload.add_bytes(record_name(SERVER), _record(run).render())
     for rule in run.inventory.missing:
         report.note(f"Not on this server: {rule.pattern}")
+
+
+def _staging_home(run: _Run, instance: Instance, report: Reporter) -> Path:
+    """Where the copy of an instance's databases waits: beside them, or in memory when the backup is encrypted."""
+    if run.options.keyring is None:
+        return instance.backup_dir
+    home = memory_for(instance)
+    if home is None:
+        report.note(
+            f"slapd-{instance.name}: there is not enough memory for a copy of the databases; it lies beside them, as "
+            "readable as they are, until it is encrypted"
+        )
+    return home or instance.backup_dir
 
 
 def _writer(run: _Run, folder: Path, report: Reporter) -> Payload:
@@ -346,7 +362,16 @@ def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> N
 
 def _archive_data(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
-        run.payload.add_tree(run.staging[instance.name] / "binary", binary_root(instance.name))
+        source, root = run.staging[instance.name] / "binary", binary_root(instance.name)
+        smaller = run.machine.tools.compacted(source)
+        if smaller is None:
+            run.payload.add_tree(source, root)
+            continue
+        database = source / "data.mdb"
+        report.note(f"slapd-{instance.name}: {smaller.size} bytes of its database are in use")
+        run.payload.add_tree(source, root, exclude=lambda path, whole=str(database): path == whole)  # type: ignore[misc]
+        with smaller.content() as content:
+            run.payload.add_stream(f"{root}/{database.name}", content, smaller.size, like=database)
 
 
 def _export(run: _Run, report: Reporter) -> None:
@@ -354,34 +379,34 @@ def _export(run: _Run, report: Reporter) -> None:
         staging = run.staging[instance.name]
         source = export_config(instance, staging / "binary", staging / "config")
         for backend in instance.backends:
-            exported = run.machine.tools.export(source, backend.name, staging / f"{backend.name}.ldif")
-            report.note(f"{instance.name}, {backend.name}: {exported.summary.entries} entries")
-            run.entries.setdefault(instance.name, {})[backend.name] = exported.summary.entries
+            services = ServiceScan(run.server.host)
+            summary = _exported(run, source, ldif_name(instance.name, backend.name), backend.name, services)
+            report.note(f"{instance.name}, {backend.name}: {summary.entries} entries")
+            run.entries.setdefault(instance.name, {})[backend.name] = summary.entries
             if backend.suffix.lower() == run.server.basedn.lower():
-                run.services = configured_services(exported.path, run.server.host)
-            with exported.path.open("rb") as stream:
-                size = os.fstat(stream.fileno()).st_size
-                run.payload.add_stream(ldif_name(instance.name, backend.name), stream, size)
-            # Password hashes and keys in clear text: not a moment longer than needed, and not the space either.
-            exported.path.unlink()
+                run.services = services.close()
 
 
-def configured_services(ldif: Path, host: str) -> list[str]:
-    """The services that the directory in `ldif` says are enabled on `host`, in start order of their names.
+def _exported(run: _Run, source: ExportSource, name: str, backend: str, services: ServiceScan) -> LdifSummary:
+    """Export one backend into the payload, again when the tool crashes."""
+    for attempt in range(1, ATTEMPTS + 1):
+        member = run.payload.growing(name)
 
-    They are the entries below ``cn=HOST,cn=masters`` whose ipaConfigString says ``enabledService`` (or, for one that is
-    in use but hidden, ``hiddenService``).
-    """
-    below = f",cn={host},cn=masters,".lower()
-    found = []
-    with ldif.open("rb") as lines:
-        for dn, attributes in records(lines):
-            if below not in dn.lower() or dn.lower().startswith("nsuniqueid="):
+        def take(piece: bytes, member: Growing = member) -> None:
+            member.write(piece)
+            services.feed(piece)
+
+        try:
+            summary = run.machine.tools.export(source, backend, take)
+        except BaseException as error:
+            member.abort()
+            services.begin()
+            if isinstance(error, ToolCrashed) and attempt < ATTEMPTS:
                 continue
-            states = {value.lower() for value in attributes.get("ipaconfigstring", ())}
-            if states & ENABLED and "cn" in attributes:
-                found.append(attributes["cn"][0].decode("utf-8", "replace"))
-    return sorted(found)
+            raise
+        member.commit()
+        return summary
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _seal(run: _Run, report: Reporter) -> None:

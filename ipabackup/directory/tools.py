@@ -7,32 +7,38 @@ instance's configuration and drop to its account by themselves.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import select
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+from ipabackup.directory.compact import Compacted, compacted
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.generation import renew
 from ipabackup.directory.instances import Instance
-from ipabackup.directory.ldif_scan import LdifSummary, count_entries
+from ipabackup.directory.ldif_scan import LdifCounter, LdifSummary
 from ipabackup.errors import DirectoryFailure
 from ipabackup.host.processes import Completed, Processes
 
 NS_SLAPD = "ns-slapd"
 #: Seconds that one offline import or export may take: 100,000 entries take about 100 on a slow machine.
 LIMIT = 6 * 3600.0
-_ATTEMPTS = 3
+#: How often a tool that crashes is tried.
+ATTEMPTS = 3
+_CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Exported:
-    """An LDIF that was written, and what is in it."""
+class ToolCrashed(DirectoryFailure):
+    """A tool was ended by a signal.
 
-    path: Path
-    summary: LdifSummary
+    The mdb library has a race at a tool's very end (a thread lets go of a lock table that is no longer mapped), seen as
+    a segmentation fault about once in some hundred runs on a busy machine: another run is worth trying.
+    """
 
 
 class DirectoryTools(Protocol):
@@ -50,8 +56,12 @@ class DirectoryTools(Protocol):
         """Put the binary backup in `source` in the place of the instance's databases (``bak2db``)."""
         ...
 
-    def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
-        """Export `backend` with its replication state (``db2ldif -r``) into the new file `target`."""
+    def compacted(self, folder: Path) -> Compacted | None:
+        """What the mdb database in the binary backup `folder` becomes when compacted; None when it stays as it is."""
+        ...
+
+    def export(self, source: ExportSource, backend: str, take: Callable[[bytes], None]) -> LdifSummary:
+        """Export `backend` with its replication state (``db2ldif -r``); `take` gets the LDIF piece by piece."""
         ...
 
     def load(self, instance: Instance, backend: str, source: Path) -> None:
@@ -90,16 +100,34 @@ class OfflineTools:
         """See DirectoryTools."""
         self._slapd("archive2db", "-D", str(instance.config_dir), "-a", str(source), log=_log_of(instance))
 
-    def export(self, source: ExportSource, backend: str, target: Path) -> Exported:
-        """Export `backend` with its replication state (``db2ldif -r``) into the new file `target`.
+    def compacted(self, folder: Path) -> Compacted | None:
+        """See DirectoryTools."""
+        return compacted(folder) if (folder / "data.mdb").is_file() else None
 
-        The entries in the file are counted against the number that the tool processed, because on a full disk the tool
-        stops writing and still ends well.  Raises DirectoryFailure.
+    def export(self, source: ExportSource, backend: str, take: Callable[[bytes], None]) -> LdifSummary:
+        """Export `backend` with its replication state (``db2ldif -r``); `take` gets the LDIF piece by piece.
+
+        It never lies on the disk: the tool writes to a named pipe.  The entries are counted as they go by, against the
+        number that the tool says it processed.  Raises DirectoryFailure, of which ToolCrashed is worth another try, and
+        whatever `take` raises.
         """
         said = _size(source.error_log)
-        words = ("db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(target))
-        self._slapd(*words, log=source.error_log, output=target)
-        summary = count_file(target)
+        pipe = source.error_log.with_name(f"{backend}.pipe")
+        words = ("db2ldif", "-D", str(source.config_dir), "-n", backend, "-r", "-q", "-a", str(pipe))
+        counter = LdifCounter()
+
+        def counted(piece: bytes) -> None:
+            counter.feed(piece)
+            take(piece)
+
+        status = pipe.parent.stat()
+        os.mkfifo(pipe, 0o600)
+        try:
+            os.chown(pipe, status.st_uid, status.st_gid)
+            _through(pipe, lambda: self._once(*words, log=source.error_log), counted)
+        finally:
+            pipe.unlink()
+        summary = counter.close()
         processed = _processed(source.error_log, said)
         if not summary.whole or (processed is not None and summary.total != processed):
             raise DirectoryFailure(
@@ -108,7 +136,7 @@ class OfflineTools:
                 + ("" if summary.whole else " and breaks off in the middle of one")
                 + "."
             )
-        return Exported(target, summary)
+        return summary
 
     def load(self, instance: Instance, backend: str, source: Path) -> None:
         """See DirectoryTools."""
@@ -123,24 +151,50 @@ class OfflineTools:
         return renew(instance)
 
     def _slapd(self, *words: str, log: Path, output: Path | None = None) -> Completed:
-        """Run one tool; when it crashes, remove what it wrote to `output` and run it again.
-
-        The mdb library has a race at a tool's very end (a thread lets go of a lock table that is no longer mapped),
-        seen as a segmentation fault about once in some hundred runs on a busy machine.
-        """
-        said = _size(log)
-        for attempt in range(1, _ATTEMPTS + 1):
-            completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
-            if completed.status >= 0 or attempt == _ATTEMPTS:
-                break
-            _log.warning("%s %s was ended by signal %d; trying again", NS_SLAPD, words[0], -completed.status)
+        """Run one tool; when it crashes, remove what it wrote to `output` and run it again."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._once(*words, log=log)
+            except ToolCrashed as crash:
+                if attempt == ATTEMPTS:
+                    raise
+                _log.warning("%s Trying again.", crash.message)
             if output is not None:
                 _remove(output)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, *words: str, log: Path) -> Completed:
+        said = _size(log)
+        completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
         if not completed.ok:
-            raise DirectoryFailure(
-                f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed, log, said)}"
-            )
+            kind = ToolCrashed if completed.status < 0 else DirectoryFailure
+            raise kind(f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed, log, said)}.")
         return completed
+
+
+def _through(pipe: Path, run: Callable[[], Completed], take: Callable[[bytes], None]) -> None:
+    """Let `run` write to the named pipe while `take` gets what comes out of it; raises what either raises."""
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    # As long as this end is open too, the reader does not take the time before the tool opens its own for the end.
+    guard = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
+    os.set_blocking(reading, True)
+
+    def tool() -> Completed:
+        try:
+            return run()
+        finally:
+            os.close(guard)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="export") as pool:
+        running = pool.submit(tool)
+        try:
+            while piece := os.read(reading, _CHUNK):
+                take(piece)
+        finally:
+            # A tool that still writes ends when nobody reads; one that has not opened its end yet would wait for ever.
+            select.select([reading], [], [])
+            os.close(reading)
+        running.result()
 
 
 def _log_of(instance: Instance) -> Path:
@@ -152,12 +206,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     elif path.exists():
         path.unlink()
-
-
-def count_file(path: Path) -> LdifSummary:
-    """Count the entries of the LDIF file `path`."""
-    with path.open("rb") as stream:
-        return count_entries(iter(lambda: stream.read(1 << 20), b""))
 
 
 def _processed(error_log: Path, start: int) -> int | None:

@@ -8,8 +8,8 @@ import pytest
 
 from ipabackup.directory.config_copy import ExportSource, export_config, relocated
 from ipabackup.directory.instances import Backend, Instance
-from ipabackup.directory.tools import OfflineTools
-from ipabackup.errors import DirectoryFailure
+from ipabackup.directory.tools import OfflineTools, ToolCrashed
+from ipabackup.errors import DirectoryFailure, NoSpace
 from ipabackup.host.processes import Completed
 from tests.fakes.processes import Answer, FakeProcesses
 
@@ -26,6 +26,10 @@ def instance(root: Path, library: str = "mdb") -> Instance:
     )  # fmt: skip
 
 
+def ignored(piece: bytes) -> None:
+    """What goes by is of no interest."""
+
+
 def exporting(
     root: Path, text: str, processed: int, crashes: int = 0
 ) -> tuple[OfflineTools, ExportSource, FakeProcesses]:
@@ -35,7 +39,7 @@ def exporting(
 
     def answer(argv: tuple[str, ...]) -> Answer:
         target = Path(argv[argv.index("-a") + 1])
-        assert not target.exists(), "what a crashed run wrote is in the way"
+        assert target.is_fifo(), "an export never lies on the disk"
         target.write_text(text)
         if left[0]:
             left[0] -= 1
@@ -51,7 +55,7 @@ def exporting(
 @pytest.mark.row("B3")
 def test_an_export_is_counted(tmp_path: Path) -> None:
     tools, source, processes = exporting(tmp_path, LDIF, 3)
-    assert tools.export(source, "userRoot", tmp_path / "out.ldif").summary.entries == 3
+    assert tools.export(source, "userRoot", ignored).entries == 3
     (argv,) = processes.ran
     assert argv[:2] == ("ns-slapd", "db2ldif")
     assert "-r" in argv, "with replication state"
@@ -66,19 +70,46 @@ def test_an_export_that_is_not_whole_fails_although_the_tool_says_nothing(
 ) -> None:
     tools, source, _ = exporting(tmp_path, text, processed)
     with pytest.raises(DirectoryFailure, match=f"of {processed}"):
-        tools.export(source, "userRoot", tmp_path / "out.ldif")
+        tools.export(source, "userRoot", ignored)
 
 
-def test_a_crash_is_tried_again_from_the_start(tmp_path: Path) -> None:
-    tools, source, processes = exporting(tmp_path, LDIF, 3, crashes=2)
-    tools.export(source, "userRoot", tmp_path / "out.ldif")
-    assert len(processes.ran) == 3
+@pytest.mark.row("B3")
+def test_what_is_exported_arrives_whole_whatever_it_takes(tmp_path: Path) -> None:
+    text = "version: 1\n\n" + "".join(f"dn: cn={n}\ncn: {'x' * 1000}\n\n" for n in range(3000))
+    tools, source, _ = exporting(tmp_path, text, 3000)
+    pieces: list[bytes] = []
+    tools.export(source, "userRoot", pieces.append)
+    assert b"".join(pieces).decode() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["errors"]
+
+
+def test_a_crash_is_told_apart_from_a_failure(tmp_path: Path) -> None:
+    tools, source, _ = exporting(tmp_path, LDIF, 3, crashes=1)
+    with pytest.raises(ToolCrashed, match="status -11"):
+        tools.export(source, "userRoot", ignored)
+    tools.export(source, "userRoot", ignored)
+
+
+def test_who_cannot_take_the_export_ends_it(tmp_path: Path) -> None:
+    tools, source, _ = exporting(tmp_path, LDIF * 10_000, 30_000)
+
+    def full(piece: bytes) -> None:
+        raise NoSpace("the disk is full")
+
+    with pytest.raises(NoSpace, match="the disk is full"):
+        tools.export(source, "userRoot", full)
+
+
+def test_a_tool_that_never_writes_ends_the_export(tmp_path: Path) -> None:
+    tools = OfflineTools(FakeProcesses(lambda argv: Completed(argv, 1, "", "[1] - ERR - no such backend\n")))
+    with pytest.raises(DirectoryFailure, match="no such backend"):
+        tools.export(ExportSource(tmp_path, tmp_path / "errors"), "userRoot", ignored)
 
 
 def test_a_tool_that_crashes_every_time_fails(tmp_path: Path) -> None:
-    tools, source, _ = exporting(tmp_path, LDIF, 3, crashes=9)
+    tools = OfflineTools(FakeProcesses(lambda argv: Completed(argv, -11, "", "")))
     with pytest.raises(DirectoryFailure, match="status -11"):
-        tools.export(source, "userRoot", tmp_path / "out.ldif")
+        tools.archive(instance(tmp_path), tmp_path / "binary")
 
 
 @pytest.mark.row("R14")

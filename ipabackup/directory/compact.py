@@ -1,0 +1,76 @@
+"""Compacted copies of an mdb database, made while they are read: no second copy ever lies on the disk."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ipabackup.directory import lmdb_copy
+from ipabackup.errors import DirectoryFailure
+
+_CHUNK = 1 << 20
+#: Seconds that the program may take to end once its output has ended.
+_END = 60.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What the database in `folder` becomes when compacted: `size` is in bytes."""
+
+    folder: Path
+    size: int
+
+    @contextmanager
+    def content(self) -> Iterator[BinaryIO]:
+        """The compacted database, from the front; raises DirectoryFailure when it could not be made to its end."""
+        with _program(self.folder) as output:
+            yield output
+
+
+def compacted(folder: Path) -> Compacted | None:
+    """Find out what the database ``data.mdb`` in `folder`, which nobody writes to, becomes when compacted.
+
+    None when that does not work, or is of no use.  The whole copy is made once for that, to nowhere: so there is a size
+    to announce, and no failure in the middle of an archive.
+    """
+    size = 0
+    try:
+        with _program(folder) as output:
+            while data := output.read(_CHUNK):
+                size += len(data)
+    except DirectoryFailure as problem:
+        _log.info("The database in %s is kept as it is: %s", folder, problem)
+        return None
+    return Compacted(folder, size) if 0 < size < (folder / "data.mdb").stat().st_size else None
+
+
+@contextmanager
+def _program(folder: Path) -> Iterator[BinaryIO]:
+    argv = [sys.executable, str(Path(lmdb_copy.__file__).resolve()), str(folder)]
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    output, messages = cast(BinaryIO, process.stdout), cast(BinaryIO, process.stderr)
+    try:
+        yield output
+        rest = output.read(1)
+        # Its message, if any, fits into the pipe: it is read when the output is.
+        said = messages.read().decode("utf-8", "replace").strip()
+        status = process.wait(_END)
+        if rest or status != 0:
+            raise DirectoryFailure(f"The database could not be compacted: {said or f'status {status}'}.")
+    except subprocess.TimeoutExpired as error:
+        raise DirectoryFailure(f"The compaction did not end within {_END:g} s.") from error
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        output.close()
+        messages.close()
