@@ -20,6 +20,9 @@ from lab.host import Host
 from lab.product import install_product
 from lab.realm import Realm
 from lab.topology import Topology, load
+from tests.plugins.rows import rows_of
+from tests.plugins.run_report import ROWS, RunReport, folder_of
+from tests.plugins.schedule import REALM
 
 ARTEFACTS = Path(__file__).parents[1] / "artifacts"
 
@@ -27,6 +30,9 @@ ARTEFACTS = Path(__file__).parents[1] / "artifacts"
 _FOLDER_VARIABLE = "IPALAB_ARTEFACTS"
 
 _FAILED = pytest.StashKey[bool]()
+
+#: What the next report has to tell: a scenario's phase, and the fixtures of its file, may all make realms.
+_TOLD: list[tuple[str, object]] = []
 
 RealmMaker = Callable[..., Realm]
 
@@ -39,12 +45,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lab-file", default="", metavar="FILE", help="a topology that takes the place of 'single'")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the run that all its labs belong to, before there are workers."""
+    """Name the run that all its labs belong to, before there are workers, and where its results go."""
     config.addinivalue_line("markers", "topology(name): the realm that the scenario runs on; 'single' unless said")
     if not hasattr(config, "workerinput"):
         os.environ[owner.SESSION_VARIABLE] = owner.this_process()
-        os.environ[_FOLDER_VARIABLE] = str(ARTEFACTS / time.strftime("%Y-%m-%d-%H-%M-%S"))
+        folder = ARTEFACTS / time.strftime("%Y-%m-%d-%H-%M-%S")
+        os.environ[_FOLDER_VARIABLE] = str(folder)
+        if not config.option.collectonly:
+            config.option.xmlpath = config.option.xmlpath or str(folder / "junit.xml")
+            config.pluginmanager.register(RunReport(folder), "lab-report")
         signal.signal(signal.SIGTERM, _terminated)
 
 
@@ -79,7 +90,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the folder that holds what was saved of failed scenarios."""
     folder = Path(os.environ.get(_FOLDER_VARIABLE, ""))
-    if folder.name and folder.exists():
+    if folder.name and folder.exists() and any(path.is_dir() for path in folder.iterdir()):
         terminalreporter.write_line(f"Journals, logs and states of the failed scenarios' hosts: {folder}")
 
 
@@ -87,6 +98,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Note failures, so that fixtures of the test, and of what it is in, know of them when they end."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
+    report.user_properties += [(ROWS, " ".join(sorted(rows_of(item)))), *_TOLD]
+    _TOLD.clear()
     if report.failed:
         for node in item.listchain():
             node.stash[_FAILED] = True
@@ -118,6 +131,7 @@ def _realms(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMak
     realms: list[Realm] = []
 
     def make(name: str = "single", *, installed: bool = True, product: bool = True) -> Realm:
+        asked = time.monotonic()
         realm = Realm.up(
             engine,
             _topology(request.config, name),
@@ -127,6 +141,7 @@ def _realms(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMak
             say=print,
         )
         realms.append(realm)
+        _TOLD.append((REALM, (realm.topology.name, time.monotonic() - asked - realm.seconds)))
         if product:
             for host in realm.hosts.values():
                 install_product(host)
@@ -147,8 +162,7 @@ def _topology(config: pytest.Config, name: str) -> Topology:
 
 
 def _save(realm: Realm, nodeid: str) -> None:
-    test = nodeid.rpartition("::")[2]
-    folder = Path(os.environ[_FOLDER_VARIABLE]) / "".join(c if c.isalnum() else "-" for c in test) / realm.name
+    folder = Path(os.environ[_FOLDER_VARIABLE]) / folder_of(nodeid) / realm.name
     for host in realm.hosts.values():
         try:
             for line in collect(host, folder):
