@@ -13,6 +13,7 @@ Each class carries the exit status of the command and, as its docstring's first 
     │   ├── WrongHost
     │   ├── MissingService
     │   ├── Busy
+    │   ├── CannotCatchUp
     │   └── Declined
     ├── BadBackup                  4   not a backup, damaged, or of an unknown format
     │   ├── NotABackup
@@ -80,6 +81,10 @@ class MissingService(Refused):
 
 class Busy(Refused):
     """Another backup or restore is running."""
+
+
+class CannotCatchUp(Refused):
+    """Other masters can no longer supply what came after the backup, or none could be asked."""
 
 
 class Declined(Refused):

@@ -13,7 +13,7 @@ from typing import Callable
 
 from ipabackup.archive.header import InstanceSummary
 from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
-from ipabackup.directory.masters import LdapMasters, Masters
+from ipabackup.directory.masters import CA_CERTIFICATE, LdapMasters, Masters
 from ipabackup.directory.running import Directory, LocalDirectory
 from ipabackup.directory.tools import DirectoryTools, OfflineTools
 from ipabackup.errors import NotInstalled, NotRoot
@@ -43,6 +43,7 @@ class Places:
     directory_config: Path = CONFIG_ROOT
     certmonger: Path = certmonger.STATE
     sssd: Path = sssd.STATE
+    authority: Path = CA_CERTIFICATE
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,7 @@ def make_host(root: Path) -> OwnHost:
             root / "etc/dirsrv",
             root / "var/lib/certmonger",
             root / "var/lib/sss",
+            root / "etc/ipa/ca.crt",
         ),
         lambda: (HOST,),
     )

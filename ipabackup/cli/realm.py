@@ -43,8 +43,9 @@ def check(arguments: Namespace, display: Display) -> int:
 def conclude(verdict: Verdict, here: str) -> None:
     """Raises NotOneRealm or PeersUnreachable when the verdict is that bad."""
     if verdict.split:
+        count = len(verdict.troubles)
         raise NotOneRealm(
-            f"The masters are not one realm: {len(verdict.troubles)} troubles, listed above.",
+            f"The masters are not one realm: {count} trouble{'s' if count > 1 else ''}, listed above.",
             state=f"Nothing was changed; seen from {here} after {verdict.seconds:.0f} s.",
         )
     if verdict.troubles:

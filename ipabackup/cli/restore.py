@@ -59,6 +59,11 @@ def make_parser() -> Parser:
         help="afterwards send the restored data to all other masters (needs -p, --password-file or a Kerberos ticket)",
     )
     parser.add_argument(
+        "--skip-peer-check",
+        action="store_true",
+        help="catch up without asking the other masters whether they still have what this one missed",
+    )
+    parser.add_argument(
         "--check-realm",
         action="store_true",
         help="restore nothing: ask all masters of the realm, and say whether they agree and replicate with each other "
@@ -117,6 +122,7 @@ def _restore(arguments: Namespace, display: Display) -> int:
                 backend=arguments.backend,
                 logs=not arguments.no_logs,
                 password=given,
+                peer_check=not arguments.skip_peer_check,
             )
             plan = plan_restore(opened, _present_server(machine), options, machine)
             if arguments.dry_run:

@@ -12,7 +12,7 @@ from typing import Any
 
 import ldap
 
-from ipabackup.directory.instances import normalised
+from ipabackup.directory.instances import LDBM, normalised
 from ipabackup.directory.vectors import Vector, parse_vector
 
 MAPPING_TREE = "cn=mapping tree,cn=config"
@@ -70,6 +70,46 @@ class Replica:
         """The newest change of its own that all other masters should have."""
         own = self.vector.newest.get(self.number, "")
         return self.sent if self.sent and self.sent < own else own
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long a master keeps changes in a changelog, and how many; 0: without limit."""
+
+    seconds: int = 0
+    entries: int = 0
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def duration(text: str) -> int:
+    """The seconds that 389 DS means by ``7d``, ``36h`` or ``3600``; 0 for what is no duration."""
+    found = re.fullmatch(r"\s*(\d+)\s*([smhdw]?)\s*", text, re.IGNORECASE)
+    return int(found[1]) * _UNITS[found[2].lower()] if found else 0
+
+
+def find_retention(connection: Any) -> dict[str, Retention]:
+    """How long the server behind `connection` keeps changes: normalised suffix → limits.
+
+    Each backend has settings of its own; before 389 DS 1.4.4 there was one changelog for all.
+    """
+    names = ["nsslapd-suffix", "nsslapd-changelogmaxage", "nsslapd-changelogmaxentries"]
+    common = [values for _, values in _read(connection, "(cn=changelog5)", names, "cn=config")]
+    below = _read(connection, "(|(objectClass=nsBackendInstance)(cn=changelog))", names, LDBM)
+    limits = {normalised(dn): _retention(values) for dn, values in below}
+    found = {}
+    for dn, values in below:
+        if suffix := _first(values, "nsslapd-suffix"):
+            own = limits.get(normalised(f"cn=changelog,{dn}"), Retention())
+            found[normalised(suffix)] = own if own != Retention() or not common else _retention(common[0])
+    return found
+
+
+def _retention(values: Mapping[str, Sequence[str]]) -> Retention:
+    most = _first(values, "nsslapd-changelogmaxentries")
+    age = duration(_first(values, "nsslapd-changelogmaxage"))
+    return Retention(age, int(most) if most.isdigit() else 0)
 
 
 def status_code(status: str) -> int:
@@ -136,8 +176,10 @@ def _first(values: Mapping[str, Sequence[str]], name: str) -> str:
     return next(iter(values.get(name.lower(), ())), "")
 
 
-def _read(connection: Any, filters: str) -> list[tuple[str, dict[str, list[str]]]]:
-    entries = connection.search_s(MAPPING_TREE, ldap.SCOPE_SUBTREE, filters, list(_ASKED))
+def _read(
+    connection: Any, filters: str, names: Sequence[str] = _ASKED, base: str = MAPPING_TREE
+) -> list[tuple[str, dict[str, list[str]]]]:
+    entries = connection.search_s(base, ldap.SCOPE_SUBTREE, filters, list(names))
     return [
         (dn, {name.lower(): [text.decode("utf-8", "replace") for text in texts] for name, texts in attributes.items()})
         for dn, attributes in entries

@@ -127,6 +127,25 @@ def records(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, list[bytes]
         yield found
 
 
+def ruv_of(pieces: Iterable[bytes]) -> list[str]:
+    """The values of nsds50ruv in an export's RUV entry; empty when it has none.  Reads on to its end and no further."""
+    beginning = f"\ndn: nsuniqueid={RUV_UNIQUE_ID},".encode()
+    text = b"\n"
+    found = False
+    for piece in pieces:
+        text += piece
+        if not found:
+            at = text.lower().find(beginning)
+            found = at >= 0
+            text = text[at:] if found else text[-len(beginning) :]
+        if found and b"\n\n" in text:
+            break
+    if not found:
+        return []
+    _, attributes = next(records(text.partition(b"\n\n")[0].split(b"\n")[1:]))
+    return [value.decode("utf-8", "replace") for value in attributes.get("nsds50ruv", [])]
+
+
 def without_ruv(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of an LDIF export without the RUV entry, so that its import begins a new replication generation."""
     beginning = f"dn: nsuniqueid={RUV_UNIQUE_ID}".encode()

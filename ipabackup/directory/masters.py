@@ -10,7 +10,16 @@ from typing import Any, Protocol
 import ldap
 import ldap.sasl
 
-from ipabackup.directory.agreements import ENABLED, INIT_STATUS, Agreement, Replica, find, find_replicas
+from ipabackup.directory.agreements import (
+    ENABLED,
+    INIT_STATUS,
+    Agreement,
+    Replica,
+    Retention,
+    find,
+    find_replicas,
+    find_retention,
+)
 from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_below, masters_below
 from ipabackup.errors import DirectoryFailure
 
@@ -51,6 +60,10 @@ class Master(Protocol):
         """Every suffix that this master replicates, with its agreements."""
         ...
 
+    def retention(self) -> dict[str, Retention]:
+        """How long this master keeps changes: normalised suffix → limits."""
+        ...
+
     def begin_refresh(self, agreement: Agreement) -> Flow:
         """Begin to send all data of the agreement's suffix to its consumer (a total update).
 
@@ -86,10 +99,12 @@ class Masters(Protocol):
         """The directory here, as root; raises DirectoryFailure."""
         ...
 
-    def at(self, host: str, password: str | None) -> AbstractContextManager[Master]:
+    def at(self, host: str, password: str | None, authority: Path | None = None) -> AbstractContextManager[Master]:
         """The master `host`.
 
-        `password` is the Directory Manager's; without one the caller's Kerberos ticket has to do.  Raises PeerFailure.
+        `password` is the Directory Manager's; without one the caller's Kerberos ticket has to do.  A password goes only
+        to a host that the certificates in the file `authority` vouch for (default: those of this host's realm).  Raises
+        PeerFailure.
         """
         ...
 
@@ -104,9 +119,9 @@ class LdapMasters:
             yield LdapMaster("this master", connection)
 
     @contextmanager
-    def at(self, host: str, password: str | None) -> Iterator[Master]:
+    def at(self, host: str, password: str | None, authority: Path | None = None) -> Iterator[Master]:
         """See Masters."""
-        connection = _connect(host, password)
+        connection = _connect(host, password, authority or CA_CERTIFICATE)
         try:
             yield LdapMaster(host, connection)
         finally:
@@ -137,6 +152,11 @@ class LdapMaster:
         """See Master."""
         with self._asked("tell its replication state"):
             return find_replicas(self._connection)
+
+    def retention(self) -> dict[str, Retention]:
+        """See Master."""
+        with self._asked("tell how long it keeps changes"):
+            return find_retention(self._connection)
 
     def begin_refresh(self, agreement: Agreement) -> Flow:
         """See Master.
@@ -201,13 +221,13 @@ class LdapMaster:
             raise PeerFailure(f"{self._name} does not {deed}: {_told(error)}.") from error
 
 
-def _connect(host: str, password: str | None) -> Any:
+def _connect(host: str, password: str | None, authority: Path) -> Any:
     """A connection to another master, bound; a password goes over TLS that the realm's authority vouches for only."""
     try:
         if password is not None:
             connection = ldap.initialize(f"ldaps://{host}")
             _patience(connection)
-            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(CA_CERTIFICATE))
+            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(authority))
             connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
             connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
             connection.simple_bind_s(DIRECTORY_MANAGER, password)

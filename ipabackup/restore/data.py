@@ -19,6 +19,7 @@ from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
+from ipabackup.restore.catch_up import require_supply
 from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
 from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
@@ -50,8 +51,8 @@ def plan_data_restore(
 ) -> RestorePlan:
     """The plan of a restore of the data in `backup`, of whatever type it is, into the instances of `server`.
 
-    Raises NotInstalled, WrongHost (another realm), UsageError (an unknown instance or backend), Refused and
-    WrongPassword; changes nothing.
+    Raises NotInstalled, WrongHost (another realm), UsageError (an unknown instance or backend), Refused
+    (CannotCatchUp among it) and WrongPassword; changes nothing.
     """
     if server is None:
         raise NotInstalled(
@@ -75,6 +76,8 @@ def plan_data_restore(
             "The directory server is not running, so nothing can be restored online.",
             remedy="Start it, or leave out --online.",
         )
+    suffixes = [backend.suffix for one in chosen for backend in one.backends]
+    catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, peers, chosen, [] if options.online else active)
     steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
     if options.authoritative and names:
@@ -112,6 +115,7 @@ def plan_data_restore(
         "method": ["binary" if one.binary else "ldif" for one in chosen],
         "stops": run.units,
         "masters": list(names),
+        **({"warnings": catching_up} if catching_up else {}),
     }
     title = f"Data restore of {server.host} from {backup.path}"
     plan = Plan("restore-data", title, tuple(steps), lambda: _cleanup(run), facts)

@@ -25,6 +25,7 @@ from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
+from ipabackup.restore.catch_up import require_supply
 from ipabackup.restore.databases import Chosen, check_counts, emptied, replace_databases, restart_sssd
 from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
@@ -62,7 +63,7 @@ def plan_full_restore(
 ) -> RestorePlan:
     """The plan of a full restore of `backup` on this host, where `server` is configured now (None: nothing is).
 
-    Raises WrongHost, MissingService and WrongPassword; changes nothing.
+    Raises WrongHost, MissingService, WrongPassword and CannotCatchUp; changes nothing.
     """
     header, record = backup.header, backup.record
     _check_host(header.host, server, machine)
@@ -70,6 +71,8 @@ def plan_full_restore(
     check_given_password(options.password, server, machine)
 
     peers = Peers(header.host, _peer_names(backup, server, machine), options.password, machine)
+    suffixes = [backend.suffix for instance in record.instances for backend in instance.backends]
+    catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
     fill_peers = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))
     steps = (
@@ -101,6 +104,7 @@ def plan_full_restore(
         "overwrites": list(overwrites),
         "services": list(header.services),
         "masters": list(run.peers.names),
+        **({"warnings": catching_up} if catching_up else {}),
     }
     title = f"Full restore of {header.host} from {backup.path}"
     plan = Plan("restore", title, steps, lambda: _cleanup(run), facts)

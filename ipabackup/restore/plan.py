@@ -15,7 +15,7 @@ class RestoreOptions:
     `authoritative`: what the backup says wins over all masters, else this server catches up with them; `reinitialize`
     brings the other masters to the restored data at once; `data` restores only the data of a full backup; `online`,
     `instance` and `backend` are for data restores; `logs` False leaves log files out; `password` is the Directory
-    Manager's, or None.
+    Manager's, or None; `peer_check` refuses to catch up unless other masters can be shown to supply what was missed.
     """
 
     authoritative: bool = True
@@ -26,6 +26,7 @@ class RestoreOptions:
     backend: str | None = None
     logs: bool = True
     password: str | None = None
+    peer_check: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,17 @@ from typing import Any
 import ldap
 import pytest
 
-from ipabackup.directory.agreements import Agreement, Replica, disabled_in, find, find_replicas, status_code
+from ipabackup.directory.agreements import (
+    Agreement,
+    Replica,
+    Retention,
+    disabled_in,
+    duration,
+    find,
+    find_replicas,
+    find_retention,
+    status_code,
+)
 from ipabackup.directory.masters import LdapMaster
 from ipabackup.directory.vectors import Vector
 
@@ -135,3 +145,40 @@ def test_changes_that_agreements_leave_out_are_not_due_on_other_masters() -> Non
 )
 def test_the_number_of_a_status_is_read_in_its_old_and_new_notation(status: str, code: int) -> None:
     assert status_code(status) == code
+
+
+class Changelogs:
+    """Settings of changelogs as 389 DS 3.1 keeps them, or, before 1.4.4, of one for all backends."""
+
+    def __init__(self, *, one_for_all: bool) -> None:
+        limits = {"nsslapd-changelogmaxage": [b"7d"], "nsslapd-changelogmaxentries": [b"100"]}
+        below = "cn=ldbm database,cn=plugins,cn=config"
+        self.backends = [
+            (f"cn=userRoot,{below}", {"nsslapd-suffix": [b"dc=example, dc=test"]}),
+            (f"cn=ipaca,{below}", {"nsslapd-suffix": [b"o=ipaca"]}),
+        ]
+        self.common: list[tuple[str, dict[str, list[bytes]]]] = []
+        if one_for_all:
+            self.common.append(("cn=changelog5,cn=config", limits))
+        else:
+            self.backends.append((f"cn=changelog,cn=userRoot,{below}", limits))
+
+    def search_s(self, base: str, *words: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        return self.common if base == "cn=config" else self.backends
+
+
+@pytest.mark.row("R9")
+def test_how_long_changes_are_kept_is_read_for_each_suffix() -> None:
+    assert find_retention(Changelogs(one_for_all=False)) == {
+        "dc=example,dc=test": Retention(7 * 86400, 100),
+        "o=ipaca": Retention(),
+    }
+    week = Retention(7 * 86400, 100)
+    assert find_retention(Changelogs(one_for_all=True)) == {"dc=example,dc=test": week, "o=ipaca": week}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("3600", 3600), ("90S", 90), ("10m", 600), ("2h", 7200), ("1w", 604800), ("", 0), ("ever", 0)]
+)
+def test_durations_have_the_directorys_units(text: str, seconds: int) -> None:
+    assert duration(text) == seconds

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipabackup.directory.ldif_scan import count_entries, records, without_ruv
+from ipabackup.directory.ldif_scan import count_entries, records, ruv_of, without_ruv
 
 names = st.text(
     st.characters(codec="utf-8", exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=20
@@ -71,3 +71,17 @@ def test_the_ruv_entry_goes_with_the_comment_above_it(place: int) -> None:
     ruv = b"# entry-id: 2\ndn: nsuniqueid=FFFFFFFF-ffffffff-ffffffff-ffffffff,o=a\nnsds50ruv: x\n y\n\n"
     text = b"version: 1\n\n" + b"".join([*entries[:place], ruv, *entries[place:]])
     assert b"".join(without_ruv(text.splitlines(keepends=True))) == b"version: 1\n\n" + b"".join(entries)
+
+
+@pytest.mark.row("R9")
+@given(st.integers(1, 60), st.booleans())
+def test_the_update_vector_of_an_export_is_found_however_the_text_is_cut(size: int, upper: bool) -> None:
+    unique_id = "ffffffff-ffffffff-ffffffff-ffffffff"
+    ruv = (
+        f"dn: nsuniqueid={unique_id.upper() if upper else unique_id},o=a\nobjectClass: nsTombstone\n"
+        "nsds50ruv: {replicageneration} 6b02\nnsds50ruv: {replica 4 ldap://ipa1.exam\n ple.test:389} 1 2\n\n"
+    )
+    text = f"version: 1\n\ndn: o=a\nnsds50ruv: not this\n\n# entry-id: 7\n{ruv}dn: cn=b,o=a\ncn: b\n\n".encode()
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    assert ruv_of(pieces) == ["{replicageneration} 6b02", "{replica 4 ldap://ipa1.example.test:389} 1 2"]
+    assert ruv_of([text.replace(ruv.encode(), b"")]) == []

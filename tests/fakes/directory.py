@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from ipabackup.directory.agreements import Agreement, Replica
+from ipabackup.directory.agreements import Agreement, Replica, Retention
 from ipabackup.directory.compact import Compacted
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Instance
-from ipabackup.directory.ldif_scan import LdifSummary, count_entries, records
+from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID, LdifSummary, count_entries, records
 from ipabackup.directory.masters import Flow, PeerFailure
 from ipabackup.directory.vectors import Vector
 from ipabackup.errors import DirectoryFailure, WrongPassword
@@ -30,6 +30,7 @@ class FakeDirectory:
         self.broken: set[str] = set()
         self.masters: dict[str, set[str]] = {"ipa1.example.test": {"KDC", "HTTP"}}
         self.deeds: list[str] = []
+        self.ruv: list[str] = []
 
     def server_version(self) -> str:
         return self.version
@@ -66,6 +67,9 @@ class FakeDirectory:
             if name == backend:
                 first = dn.partition(",")[0].partition("=")[2]
                 text += f"dn: {dn}\nobjectClass: top\ncn: {first}\nipaConfigString: enabledService\n\n"
+        if self.ruv:
+            values = "".join(f"nsds50ruv: {value}\n" for value in self.ruv)
+            text += f"dn: nsuniqueid={RUV_UNIQUE_ID},dc=example,dc=test\nobjectClass: nsTombstone\n{values}\n"
         pieces = [text[at : at + 7].encode() for at in range(0, len(text), 7)]
         for piece in pieces:
             take(piece)
@@ -107,13 +111,16 @@ class FakeMasters:
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.at_each_look: Callable[[], object] = list
+        self.kept: dict[str, Retention] = {}
+        self.trusted: bytes | None = None
 
     @contextmanager
     def here(self, uri: str) -> Iterator[FakeMaster]:
         yield FakeMaster(self, self.name)
 
     @contextmanager
-    def at(self, host: str, password: str | None) -> Iterator[FakeMaster]:
+    def at(self, host: str, password: str | None, authority: Path | None = None) -> Iterator[FakeMaster]:
+        self.trusted = None if authority is None else authority.read_bytes()
         if host in self.down:
             raise PeerFailure(f"{host} cannot be reached: no route.")
         yield FakeMaster(self, host)
@@ -147,6 +154,9 @@ class FakeMaster:
         self._realm.deeds.append(f"enable {self._name}")
         self._realm.enabled.add(self._name)
         return self.agreements()
+
+    def retention(self) -> dict[str, Retention]:
+        return {"dc=example,dc=test": self._realm.kept.get(self._name, Retention())}
 
     def begin_refresh(self, agreement: Agreement) -> Flow:
         self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
