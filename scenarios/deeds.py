@@ -40,12 +40,6 @@ def restore(host: Host, backup: str, *options: str) -> CommandResult:
     return host.run(["ipa-restore", "-U", backup, *options], timeout=900)
 
 
-def dm_password(host: Host) -> list[str]:
-    """Put the Directory Manager's password into a file of the host, and return the options that name it."""
-    host.write_file("/root/dm", f"{host.topology.passwords.directory_manager}\n", mode=0o600)
-    return ["--password-file", "/root/dm"]
-
-
 def visible_backups(host: Host) -> list[str]:
     """List all that lies in the folder of backups, hidden things included."""
     listing = host.run(["sh", "-c", f"ls -A {BACKUPS} 2>&-"], check=False)

@@ -10,7 +10,15 @@ from lab.product import install_product
 from lab.realm import Realm
 from scenarios.checks import Outline
 from scenarios.deeds import BACKUPS, back_up, restore
-from scenarios.masters import assert_replicate, entry_exists, wait_seen, write_certificate, write_user
+from scenarios.masters import (
+    assert_one_realm,
+    assert_replicate,
+    entry_exists,
+    password_options,
+    wait_seen,
+    write_certificate,
+    write_user,
+)
 
 
 @pytest.mark.row("T14", "R9")
@@ -34,7 +42,7 @@ def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(realm: Realm, t
     install_product(one)
     one.run(["mkdir", "-p", BACKUPS])
     one.put(tmp_path / Path(backup).name, BACKUPS)
-    restore(one, backup, "--replication=catch-up")
+    restore(one, backup, "--replication=catch-up", *password_options(one))
     one.wait_ready()
 
     for dn in missed:
@@ -47,3 +55,4 @@ def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(realm: Realm, t
         one.run(["id", user])
     assert one.run(["ipa", "cert-find"]).stdout == two.run(["ipa", "cert-find"]).stdout
     assert_replicate(one, two, tag="after")
+    assert_one_realm(one, two)

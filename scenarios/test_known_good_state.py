@@ -6,7 +6,8 @@ import pytest
 
 from lab.faults import partition
 from lab.realm import Realm
-from scenarios.deeds import back_up, dm_password, restore
+from scenarios.deeds import back_up, restore
+from scenarios.masters import assert_one_realm, password_options
 from scenarios.users import add_users, delete_users, users, wait_users
 
 
@@ -27,7 +28,7 @@ def test_a_mass_deletion_is_undone_on_all_masters_for_good(realm: Realm) -> None
     add_users(two, ["intruder"])
     wait_users(masters, ["intruder"])
 
-    restore(one, backup, "--reinitialize-peers", *dm_password(one))
+    restore(one, backup, "--reinitialize-peers", *password_options(one))
     wait_users(masters, good)
 
     present = list(good)
@@ -41,4 +42,4 @@ def test_a_mass_deletion_is_undone_on_all_masters_for_good(realm: Realm) -> None
             assert f"{host.name}-inside" not in users(others[0])
         present += [f"{host.name}-{when}" for when in ("before", "inside", "outside")]
         wait_users(masters, present)
-    realm.wait_replicating()
+    assert_one_realm(*masters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from ipabackup.errors import (
     WrongHost,
     WrongPassword,
 )
+from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
+from ipabackup.restore.peers import younger_than
 from ipabackup.server import Server
 from ipabackup.store import extract_backup, open_backup
 from tests.host_of_its_own import ME, OwnHost, make_host
@@ -317,6 +320,13 @@ def second_master(host: OwnHost) -> str:
     return "ipa2.example.test"
 
 
+@pytest.fixture
+def third_master(host: OwnHost) -> str:
+    """A third master that the backup knows."""
+    host.directory.masters["ipa3.example.test"] = {"KDC"}
+    return "ipa3.example.test"
+
+
 @pytest.mark.row("R8")
 def test_agreements_on_other_masters_are_off_before_data_is_touched(
     second_master: str, host: OwnHost, backup: Path
@@ -352,10 +362,9 @@ def test_the_plan_names_the_masters_that_are_affected(second_master: str, host: 
 
 @pytest.mark.row("R15")
 def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
-    second_master: str, host: OwnHost, backup: Path
+    second_master: str, third_master: str, host: OwnHost, backup: Path
 ) -> None:
-    first, third = "ipa1.example.test", "ipa3.example.test"
-    host.directory.masters[third] = {"KDC"}
+    first, third = "ipa1.example.test", third_master
     host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
     notes = restored(host, backup, RestoreOptions(reinitialize=True))
     deeds = [deed for deed in host.directory.deeds if deed.startswith(("refresh", "enable"))]
@@ -373,16 +382,44 @@ def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
 
 @pytest.mark.row("R15")
 def test_masters_that_could_not_be_filled_or_have_no_agreement_are_named(
-    second_master: str, host: OwnHost, backup: Path
+    second_master: str, third_master: str, host: OwnHost, backup: Path
 ) -> None:
-    first, third = "ipa1.example.test", "ipa3.example.test"
-    host.directory.masters[third] = {"KDC"}
+    first, third = "ipa1.example.test", third_master
     host.masters.agreements = {first: [second_master]}
     host.masters.broken = {second_master}
     with pytest.raises(
         PeersUnreachable, match=f"{second_master} could not be re-initialised.*no agreement leads to {third}"
     ):
         restored(host, backup, RestoreOptions(reinitialize=True))
+
+
+@pytest.mark.row("T12", "R8")
+@pytest.mark.parametrize("data", [True, False])
+def test_a_master_younger_than_the_backup_is_named_and_not_filled(
+    data: bool, second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, young = "ipa1.example.test", "ipa3.example.test"
+    host.directory.masters[young] = {"KDC"}
+    host.masters.agreements = {first: [young, second_master], second_master: [first]}
+    told = f"{young} is younger than the backup.*ipa-replica-manage del --force {young}"
+    with pytest.raises(Incomplete, match=told) as warned:
+        restored(host, backup, RestoreOptions(data=data))
+    assert f"{young}: ipa-replica-manage re-initialize" not in str(warned.value)
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    with pytest.raises(PeersUnreachable, match=told) as caught:
+        restored(host, backup, RestoreOptions(data=data, reinitialize=True))
+    assert caught.value.remedy == "", "it cannot be re-initialised"
+    refreshed = [deed for deed in host.directory.deeds if deed.startswith("refresh")]
+    assert refreshed == [f"refresh {second_master} from {first}"]
+
+
+@pytest.mark.row("T12")
+def test_a_master_is_younger_only_when_the_realms_own_entries_are_restored() -> None:
+    record = ServerRecord("a", "EXAMPLE.TEST", "example.test", "dc=example,dc=test", "4", "389", (), "FULL", "2026")
+    known = replace(record, masters=("a", "b"))
+    assert younger_than(known, ["b", "c"], ["o=ipaca", "DC=example,dc=test"]) == ("c",)
+    assert younger_than(known, ["b", "c"], ["o=ipaca"]) == ()
+    assert younger_than(record, ["b", "c"], ["dc=example,dc=test"]) == (), "nobody wrote down who the masters were"
 
 
 @pytest.mark.row("R15")

@@ -21,7 +21,7 @@ from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.catch_up import require_supply
 from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
-from ipabackup.restore.peers import PEERS_TITLE, Peers
+from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.server import Machine, Server, realm_masters
@@ -67,8 +67,9 @@ def plan_data_restore(
         )
     masters = realm_masters(server, machine)
     names = tuple(sorted({*masters, *backup.record.masters} - {server.host}))
-    peers = Peers(server.host, names, options.password, machine)
     chosen = choose(backup, server, options, alone=len(masters) == 1)
+    restored = [backend.suffix for one in chosen for backend in one.backends]
+    peers = Peers(server.host, names, options.password, machine, younger_than(record, names, restored))
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
     if options.online and len(active) < len(chosen):

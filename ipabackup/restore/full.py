@@ -27,7 +27,7 @@ from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
 from ipabackup.restore.catch_up import require_supply
 from ipabackup.restore.databases import Chosen, check_counts, emptied, replace_databases, restart_sssd
-from ipabackup.restore.peers import PEERS_TITLE, Peers
+from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
@@ -70,8 +70,9 @@ def plan_full_restore(
     _check_software(header.services, machine)
     check_given_password(options.password, server, machine)
 
-    peers = Peers(header.host, _peer_names(backup, server, machine), options.password, machine)
+    names = _peer_names(backup, server, machine)
     suffixes = [backend.suffix for instance in record.instances for backend in instance.backends]
+    peers = Peers(header.host, names, options.password, machine, younger_than(record, names, suffixes))
     catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
     fill_peers = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ipabackup.directory.agreements import disabled_in
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.masters import PeerFailure
 from ipabackup.errors import PeersUnreachable
+from ipabackup.record import ServerRecord
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter, Step
 
@@ -22,13 +24,15 @@ class Peers:
     """The other masters, and what became of them.
 
     `names` are those of the running directory, or, when that is down or gone, those that the backup knows.
-    `unreachable` leads from a name to the reason.
+    `unreachable` leads from a name to the reason.  `younger` are those of `names` that are no masters any more with the
+    restored data: it has neither their keys nor their place in the realm.
     """
 
     host: str
     names: tuple[str, ...]
     password: str | None
     machine: Machine
+    younger: tuple[str, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
     reinitialized: bool = False
 
@@ -62,7 +66,10 @@ class Peers:
             return
         report.note("The other masters keep their data until they are re-initialised. On each of them run:")
         for name in self.names:
-            report.note(f"  {name}: ipa-replica-manage re-initialize --from={self.host}")
+            if name not in self.younger:
+                report.note(f"  {name}: ipa-replica-manage re-initialize --from={self.host}")
+        for name in self.younger:
+            report.warn(stranded(name))
         if self.unreachable:
             raise PeersUnreachable(
                 "These masters could not be reached, and their replication agreements are as they were: "
@@ -72,6 +79,24 @@ class Peers:
                 remedy="Re-initialise them from this host as soon as they are back: "
                 f"ipa-replica-manage re-initialize --from={self.host}",
             )
+
+
+def stranded(name: str) -> str:
+    """What became of a master that the backup does not know, and what to do about it."""
+    return (
+        f"{name} is younger than the backup, which does not know it. Uninstall it, run "
+        f"'ipa-replica-manage del --force {name}' here, and install it again"
+    )
+
+
+def younger_than(record: ServerRecord, names: Iterable[str], suffixes: Iterable[str]) -> tuple[str, ...]:
+    """Those of the masters `names` that a restore of `suffixes` makes strangers: the backup of `record` does not know
+    them.  Empty when the masters' own entries are not restored, or when nobody wrote down who they were.
+    """
+    known = {name.lower() for name in record.masters}
+    if not known or record.basedn.lower() not in {suffix.lower() for suffix in suffixes}:
+        return ()
+    return tuple(name for name in names if name.lower() not in known)
 
 
 def _rewritten(path: Path, content: bytes) -> None:

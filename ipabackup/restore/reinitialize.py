@@ -14,7 +14,7 @@ from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.check import check_realm
 from ipabackup.realm.state import Viewpoint
 from ipabackup.realm.table import table
-from ipabackup.restore.peers import Peers
+from ipabackup.restore.peers import Peers, stranded
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
 
@@ -47,11 +47,12 @@ def reinitialize(
             walk.join(peers.host, stack.enter_context(machine.masters.here(instance.ldapi_uri)))
         walk.outward(suffixes)
         walk.enable()
-    stranded = sorted(set(peers.names) - walk.filled - set(walk.troubles))
-    for name in stranded:
+    left = sorted(set(peers.names) - walk.filled - set(walk.troubles))
+    for name in left:
         walk.troubles[name] = (
-            f"no agreement leads to {name}: it is younger than the backup, or was reached through another one. "
-            "Uninstall it and install it again"
+            stranded(name)
+            if name in peers.younger
+            else f"no agreement leads to {name}: it was reached through another one. Uninstall it and install it again"
         )
     _verify(view, walk, report)
     peers.reinitialized = True
@@ -59,7 +60,9 @@ def reinitialize(
         raise PeersUnreachable(
             "These masters do not have the restored data: " + "; ".join(walk.troubles.values()) + ".",
             state="The restore on this host is done.",
-            remedy=f"When they are back: ipa-replica-manage re-initialize --from={peers.host}",
+            remedy=f"When they are back: ipa-replica-manage re-initialize --from={peers.host}"
+            if set(walk.troubles) - set(left)
+            else "",
         )
 
 
@@ -102,17 +105,20 @@ class _Walk:
         self._masters.setdefault(name, []).append(master)
 
     def outward(self, suffixes: Sequence[str]) -> None:
-        """Fill the masters of all suffixes, hop by hop: of one hop all at once."""
+        """Fill the masters, hop by hop: of one hop all at once, one suffix after the other."""
         done = {suffix: {self._peers.host} for suffix in suffixes}
         hop = {suffix: [self._peers.host] for suffix in suffixes}
         while any(hop.values()):
-            underway: list[_Refresh] = []
-            try:
-                for suffix in suffixes:
+            filled = []
+            # Who may supply a master's suffixes is written in its domain's entries, and remembered for a minute: while
+            # these are on their way, a supplier of another suffix would be turned away.
+            for suffix in suffixes:
+                underway: list[_Refresh] = []
+                try:
                     self._begin(suffix, hop[suffix], done[suffix], underway)
-                filled = self._ended(underway)
-            finally:
-                self._put_back(underway)
+                    filled += self._ended(underway)
+                finally:
+                    self._put_back(underway)
             hop = {suffix: [] for suffix in suffixes}
             for suffix, consumer in filled:
                 done[suffix].add(consumer)
@@ -125,7 +131,8 @@ class _Walk:
         for name in suppliers:
             for master, agreement in self._agreements(name, suffix):
                 consumer = agreement.consumer
-                if consumer in done or consumer in begun or consumer in self.troubles:
+                # One that the restored data does not know could not even log in any more with it.
+                if {consumer} & (done | begun | {*self.troubles, *self._peers.younger}):
                     continue
                 try:
                     flow = master.begin_refresh(agreement)
