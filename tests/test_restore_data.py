@@ -60,9 +60,16 @@ def test_online_nothing_but_sssd_is_restarted(host: OwnHost, backup: Path) -> No
     assert host.directory.deeds == ["online restore"]
 
 
-@pytest.mark.row("R9")
-def test_online_with_other_masters_the_ldif_is_imported_to_begin_a_new_generation(host: OwnHost, backup: Path) -> None:
+@pytest.fixture
+def second_master(host: OwnHost) -> str:
+    """A second master that the backup knows."""
     host.directory.masters["ipa2.example.test"] = {"KDC"}
+    return "ipa2.example.test"
+
+
+@pytest.mark.row("R9")
+@pytest.mark.usefixtures("second_master")
+def test_online_with_other_masters_the_ldif_is_imported_to_begin_a_new_generation(host: OwnHost, backup: Path) -> None:
     host.run(planned(host, backup, RestoreOptions(online=True)).plan)
     assert "online import userRoot" in host.directory.deeds
 
