@@ -68,8 +68,8 @@ def plan_data_restore(
     masters = realm_masters(server, machine)
     names = tuple(sorted({*masters, *backup.record.masters} - {server.host}))
     chosen = choose(backup, server, options, alone=len(masters) == 1)
-    restored = [backend.suffix for one in chosen for backend in one.backends]
-    peers = Peers(server.host, names, options.password, machine, younger_than(record, names, restored))
+    suffixes = [backend.suffix for one in chosen for backend in one.backends]
+    peers = Peers(server.host, names, options.password, machine, younger_than(record, names, suffixes))
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
     if options.online and len(active) < len(chosen):
@@ -77,7 +77,6 @@ def plan_data_restore(
             "The directory server is not running, so nothing can be restored online.",
             remedy="Start it, or leave out --online.",
         )
-    suffixes = [backend.suffix for one in chosen for backend in one.backends]
     catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, peers, chosen, [] if options.online else active)
     steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
