@@ -5,15 +5,15 @@ machine that the tests run on.  What runs on it is fake, its files are real.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -44,7 +44,11 @@ UNITS = (
 )
 RULES = load((SHIPPED,))
 """Read beforehand: inside another root there is no such file."""
-_T = TypeVar("_T")
+_LATE = ("_strptime", "encodings.idna", "multiprocessing.util")
+"""Modules that Python loads only when they are used: inside another root there are no such files."""
+
+_LIMIT = 300.0
+"""Seconds that restores in another root may take."""
 
 # sched.h, mount.h
 _NEW_MOUNTS, _BIND, _RECURSIVE, _PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
@@ -79,28 +83,18 @@ needs_chroot = pytest.mark.skipif(
 )
 
 
-def inside(root: Path, deed: Callable[[], _T]) -> _T:
-    """Run `deed` in a process of its own for which `root` is ``/``; its result has to be picklable."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        try:
-            _enter(root)
-            outcome: tuple[bool, object] = (True, deed())
-        except BaseException:
-            outcome = (False, traceback.format_exc())
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(pickle.dumps(outcome))
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        content = pipe.read()
-    os.waitpid(child, 0)
-    done, result = pickle.loads(content)
-    if not done:
-        raise AssertionError(f"inside {root}:\n{result}")
-    return result  # type: ignore[no-any-return]
+def inside(root: Path, *restores: tuple[Path, RestoreOptions]) -> Restored:
+    """Do the restores, one after another, in a process for which `root` is ``/``; returns what the last one left.
+
+    A process that was begun anew, and not a fork of this one: the test runner has threads, and a fork of it would now
+    and then wait for ever on a lock that one of them held.
+    """
+    argv = [sys.executable, "-c", "from tests.chroot_host import main; main()", str(root)]
+    done = subprocess.run(argv, input=pickle.dumps(restores), capture_output=True, check=False, timeout=_LIMIT)
+    if done.returncode != 0:
+        raise AssertionError(f"inside {root}:\n{done.stderr.decode(errors='replace')}")
+    result: Restored = pickle.loads(done.stdout)
+    return result
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def bare_root(root: Path) -> Path:
     return root
 
 
-def restore_at(backup: Path, options: RestoreOptions | None = None) -> Restored:
+def _restore_at(backup: Path, options: RestoreOptions) -> Restored:
     """Restore `backup`; to be called inside the root that it shall be restored in."""
     directory = FakeDirectory({}, version="none that any backup was made with")
     services = FakeServices(set(UNITS), ipa_running=False, configured=False)
@@ -156,7 +150,7 @@ def restore_at(backup: Path, options: RestoreOptions | None = None) -> Restored:
     except NotInstalled:
         server = None
     opened = open_backup(backup, Keyring(), machine.processes, RULES)
-    plan = plan_restore(opened, server, options or RestoreOptions(), machine)
+    plan = plan_restore(opened, server, options, machine)
     events: list[Event] = []
     run_plan(plan.plan, [events.append], {})
     return Restored(
@@ -166,3 +160,13 @@ def restore_at(backup: Path, options: RestoreOptions | None = None) -> Restored:
         accounts.users,
         tuple(services.deeds),
     )
+
+
+def main() -> None:
+    """What the process inside does: restores from standard input, the last result to standard output."""
+    restores = pickle.load(sys.stdin.buffer)
+    for module in _LATE:
+        importlib.import_module(module)
+    _enter(Path(sys.argv[1]))
+    results = [_restore_at(backup, options) for backup, options in restores]
+    sys.stdout.buffer.write(pickle.dumps(results[-1]))

@@ -17,7 +17,7 @@ from ipabackup.restore import RestoreOptions
 from ipabackup.store import OpenedBackup, extract_backup, open_backup
 from tests.archive.conftest import FIXTURES as STOCK
 from tests.archive.conftest import key as key  # noqa: PLC0414
-from tests.chroot_host import bare_root, inside, needs_chroot, restore_at
+from tests.chroot_host import bare_root, inside, needs_chroot
 from tests.host_of_its_own import make_host
 
 OURS = Path(__file__).parent / "fixtures"
@@ -77,7 +77,7 @@ def test_every_fixture_is_extracted(name: str, key: Keyring, tmp_path: Path) -> 
 def test_a_full_backup_of_ours_is_restored(name: str, tmp_path: Path) -> None:
     root = bare_root(tmp_path / "root")
     shutil.copytree(OURS / name, root / "backup" / name)
-    result = inside(root, lambda: restore_at(Path("/backup") / name))
+    result = inside(root, (Path("/backup") / name, RestoreOptions()))
     assert f"uid=admin,{USERS}" in result.entries["userRoot"]
     assert result.entries["ipaca"]
     assert "host = ipa1.example.test" in (root / "etc/ipa/default.conf").read_text().replace("=", " = ").replace(
@@ -97,7 +97,7 @@ def test_both_formats_restore_the_same_files(tmp_path: Path) -> None:
     for name in ("format-1-full", "format-2-full"):
         root = bare_root(tmp_path / name)
         shutil.copytree(OURS / name, root / "backup" / name)
-        inside(root, lambda name=name: restore_at(Path("/backup") / name).enabled)  # type: ignore[misc]
+        inside(root, (Path("/backup") / name, RestoreOptions()))
         for folder in ("backup", "tmp"):
             shutil.rmtree(root / folder)
         found.append({str(path.relative_to(root)): path.lstat().st_mode for path in root.rglob("*")})
@@ -112,12 +112,8 @@ def test_data_goes_onto_a_server_of_the_realm(name: str, tmp_path: Path) -> None
     root = bare_root(tmp_path / "root")
     shutil.copytree(OURS / "format-2-full", root / "backup/first")
     shutil.copytree(OURS / name, root / "backup" / name)
-
-    def deed() -> dict[str, list[str]]:
-        restore_at(Path("/backup/first"))
-        return restore_at(Path("/backup") / name, RestoreOptions(data=True)).entries
-
-    entries = inside(root, deed)
+    whole, data = RestoreOptions(), RestoreOptions(data=True)
+    entries = inside(root, (Path("/backup/first"), whole), (Path("/backup") / name, data)).entries
     assert f"uid=admin,{USERS}" in entries["userRoot"]
     assert entries["ipaca"]
 
@@ -133,17 +129,12 @@ def test_a_backup_of_a_real_freeipa_is_restored(stock: Path, tmp_path: Path) -> 
     for path in ("etc/dirsrv/slapd-EXAMPLE-TEST/later.conf", "etc/ipa/html/unauthorized.html"):
         (root / path).parent.mkdir(parents=True)
         (root / path).write_text("x")
-
-    def deed() -> tuple[dict[str, list[str]], frozenset[str]]:
-        result = restore_at(Path("/backup") / full.name)
-        if stock != full:
-            result = restore_at(Path("/backup") / stock.name)
-        return result.entries, result.enabled
-
-    entries, enabled = inside(root, deed)
+    backups = [full.name] if stock == full else [full.name, stock.name]
+    result = inside(root, *((Path("/backup") / name, RestoreOptions()) for name in backups))
+    entries = result.entries
     assert len([dn for dn in entries["userRoot"] if not dn.startswith("nsuniqueid=")]) == 492
     if stock == full:
-        assert {"ipa.service", "sssd.service"} <= enabled
+        assert {"ipa.service", "sssd.service"} <= result.enabled
     assert not (root / "etc/dirsrv/slapd-EXAMPLE-TEST/later.conf").exists()
     assert (root / "etc/ipa/html/unauthorized.html").exists()
     assert (root / "var/lib/ipa/private/httpd.key").stat().st_mode & 0o777 == 0o600
