@@ -23,7 +23,7 @@ Expire-Date: {expires}
 """
 
 
-def _make_key(host: Host, home: str, expires: str = "0") -> None:
+def make_key(host: Host, home: str, expires: str = "0") -> None:
     host.run(["install", "-d", "-m", "700", home])
     host.write_file("/root/keygen", _PARAMETERS.format(expires=expires))
     host.run(["gpg", "--homedir", home, "--batch", "--generate-key", "/root/keygen"])
@@ -38,7 +38,7 @@ def _export_legacy(host: Host, home: str, prefix: str) -> None:
 @pytest.mark.row("T7", "B9", "B8")
 @pytest.mark.parametrize("form", ["home", "prefix"])
 def test_an_encrypted_backup_restores_with_its_key_and_with_nothing_else(master: Host, form: str) -> None:
-    _make_key(master, KEYS)
+    make_key(master, KEYS)
     keyring = KEYS
     if form == "prefix":
         keyring = "/root/backup"
@@ -69,7 +69,7 @@ def test_an_encrypted_backup_restores_with_its_key_and_with_nothing_else(master:
 def shared(make_shared_realm: RealmMaker) -> Host:
     """A server with a key, for what is refused and so changes nothing."""
     host = make_shared_realm().master
-    _make_key(host, KEYS)
+    make_key(host, KEYS)
     return host
 
 
@@ -82,7 +82,7 @@ def test_key_problems_are_found_before_anything_stops(shared: Host) -> None:
     assert unknown.status == KEY_PROBLEM, unknown.describe()
     assert "nobody@example.test" in unknown.stderr
 
-    _make_key(shared, "/root/expiring", "seconds=1")
+    make_key(shared, "/root/expiring", "seconds=1")
     # A key's life is counted in seconds: wait until GnuPG itself calls it expired.
     listed = "until gpg --homedir /root/expiring --list-keys --with-colons | grep -q '^pub:e'; do sleep 0.2; done"
     shared.run(["sh", "-c", listed], timeout=30)
@@ -96,7 +96,7 @@ def test_key_problems_are_found_before_anything_stops(shared: Host) -> None:
 def test_a_wrong_key_and_damaged_cipher_text_are_refused_each_in_its_way(shared: Host) -> None:
     backup = back_up(shared, "--data", "--online", "--gpg", "--gpg-keyring", KEYS)
     before = services(shared)
-    _make_key(shared, "/root/other-keys")
+    make_key(shared, "/root/other-keys")
     wrong = shared.run(["ipa-restore", "-U", "--gpg-keyring", "/root/other-keys", backup], check=False)
     assert wrong.status == KEY_PROBLEM, wrong.describe()
     assert "secret" in wrong.stderr
