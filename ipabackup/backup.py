@@ -233,7 +233,7 @@ def _prepare(run: _Run, report: Reporter) -> None:
         for home in (instance.backup_dir, instance.run_dir):
             for old in remove_leftovers(home):
                 report.note(f"Removed what an unfinished operation left behind: {old}")
-        run.staging[instance.name] = make_staging(instance.backup_dir, instance.user)
+        run.staging[instance.name] = make_staging(_staging_home(run, instance, report), instance.user)
     run.writer = _writer(run, run.partial.path, report)
     run.payload.add_bytes(record_name(SERVER), _record(run).render())
     for rule in run.inventory.missing:

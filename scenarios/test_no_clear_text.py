@@ -17,13 +17,14 @@ SECRET = "clear-text-4f1c9a77"
 #: Runs on the host: looks into every file below the given folders again and again, and prints the paths of those that
 #: hold the secret; at the end the number of rounds.  The running directory's own databases are what they are.
 _WATCHER = """
-import json, os, sys
-secret, stop, skip = sys.stdin.readline().strip().encode(), "/run/watch.stop", "/db"
+import json, os, sys, time
+secret, stop = os.environ["WATCHED"].encode(), "/run/watch.stop"
 found, rounds = set(), 0
 while not os.path.exists(stop):
     for top in sys.argv[1:]:
         for folder, folders, files in os.walk(top):
-            folders[:] = [name for name in folders if not (folder.startswith("/var/lib/dirsrv/slapd-") and name == "db")]
+            if folder.startswith("/var/lib/dirsrv/slapd-") and "db" in folders:
+                folders.remove("db")
             for name in files:
                 path = os.path.join(folder, name)
                 try:
@@ -34,6 +35,7 @@ while not os.path.exists(stop):
                 except OSError:
                     continue
     rounds += 1
+    time.sleep(0.05)
 print(json.dumps([sorted(found), rounds]))
 """
 
@@ -53,9 +55,7 @@ class Watch:
 def watched(host: Host) -> Iterator[Watch]:
     """Look for the secret as long as the block lasts."""
     host.write_file("/root/watch.py", _WATCHER)
-    host.write_file("/run/watch.secret", SECRET + "\n", mode=0o600)
-    command = f"python3 /root/watch.py {' '.join(_FOLDERS)} < /run/watch.secret"
-    running = host.start(["sh", "-c", command])
+    running = host.start(["python3", "/root/watch.py", *_FOLDERS], env={"WATCHED": SECRET})
     watch = Watch()
     try:
         yield watch
@@ -63,6 +63,7 @@ def watched(host: Host) -> Iterator[Watch]:
         host.run(["touch", "/run/watch.stop"])
         result = running.wait(60)
         host.run(["rm", "/run/watch.stop"])
+    assert result.status == 0, result.describe()
     watch.found, watch.rounds = json.loads(result.stdout)
 
 
@@ -79,7 +80,7 @@ def test_no_file_holds_clear_text_while_an_encrypted_backup_is_made(master: Host
         back_up(master, "--data")
     assert any("/bak/" in path for path in plain.found), "a backup that is not encrypted is seen: the watcher can see"
 
-    for options in ([], ["--hot"], ["--data"], ["--data", "--online"], ["--format=1"]):
+    for options in ([], ["--hot"], ["--data", "--online"], ["--data", "--format=1"]):
         with watched(master) as encrypted:
             back_up(master, *options, "--gpg", f"--gpg-keyring={KEYS}")
         assert encrypted.rounds > 10
