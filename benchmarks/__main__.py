@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument(
         "--users", type=_numbers, default=[1_000, 10_000, 100_000], metavar="N,N", help="how many (1000,10000,100000)"
     )
-    words.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each (%(default)s)")
+    words.add_argument(
+        "--repeat", type=_repeats, default=[3], metavar="N[,N]", help="runs of each; or, one for each of --users (3)"
+    )
     words.add_argument(
         "--only", type=_cases, default=list(CASES), metavar="CASE,CASE", help=", ".join(case.name for case in CASES)
     )
@@ -62,6 +64,13 @@ def _numbers(text: str) -> list[int]:
     return numbers
 
 
+def _repeats(text: str) -> list[int]:
+    numbers = [int(number) for number in text.split(",")]
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError("each is run once at least")
+    return numbers
+
+
 def _cases(text: str) -> list[Case]:
     wanted = text.split(",")
     unknown = set(wanted) - {case.name for case in CASES}
@@ -72,7 +81,10 @@ def _cases(text: str) -> list[Case]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
-    options = parser().parse_args(arguments)
+    words = parser()
+    options = words.parse_args(arguments)
+    if len(options.repeat) not in (1, len(options.users)):
+        words.error("--repeat is one number, or one for each of --users")
     signal.signal(signal.SIGTERM, _terminated)
     try:
         results = Results.read(options.source) if options.source else _measured(options)
@@ -99,7 +111,7 @@ def _measured(options: argparse.Namespace) -> Results:
     with Realm.up(engine, topology, owner=owner.this_process(), say=_say) as realm:
         host = realm.master
         install_product(host, say=_say)
-        results = Results(time.strftime("%Y-%m-%d", time.gmtime()), machine.facts(engine, host), options.repeat)
+        results = Results(time.strftime("%Y-%m-%d", time.gmtime()), machine.facts(engine, host))
         results.remarks += machine.disturbances(engine, host)
         sides = Sides(host)
         sides.prepare()
@@ -108,14 +120,15 @@ def _measured(options: argparse.Namespace) -> Results:
             if case not in offered:
                 results.remarks.append(f"'{case.title}' was not measured: ipa-backup does not have it.")
         there = 0
-        for count in options.users:
+        repeats = options.repeat * len(options.users) if len(options.repeat) == 1 else options.repeat
+        for count, repeat in zip(options.users, repeats, strict=True):
             _say(f"Importing users {there} to {count}")
             users.add_users(host, range(there, count))
             there = count
             results.databases[count] = machine.database_bytes(host)
             # The backups of fewer users are no use from here on.
             sides.forget_all()
-            for run in measure(sides, count, offered, options.repeat, _say):
+            for run in measure(sides, count, offered, repeat, _say):
                 if isinstance(run, GivenUp):
                     results.given_up.append(str(run))
                 else:

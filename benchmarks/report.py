@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from benchmarks.cases import COMPARED, MEMORY, MEMORY_LIMIT, OURS, Run
@@ -20,7 +21,7 @@ def markdown(results: Results) -> str:
     broken, looked_at = verdicts(runs)
     memory = peak_memory(runs)
     parts = [
-        f"Measured {results.date}; medians of {results.repeat}.",
+        f"Measured {results.date}; medians.",
         f"**{looked_at - len(broken)} of {looked_at} limits hold.**",
     ]
     bad = [*broken, *(" ".join(line.split()) for line in results.given_up)]
@@ -33,8 +34,13 @@ def markdown(results: Results) -> str:
     for users in sizes(runs):
         here = [comparison for comparison in found if comparison.users == users]
         size = results.databases.get(users)
-        databases = "" if size is None else f" (databases {size / 1e6:.0f} MB)"
-        parts += [f"### {users:,} users{databases}", ratios(here), figures(runs, here, users)]
+        repeated = max(Counter((run.case, run.side) for run in runs if run.users == users).values())
+        databases = "" if size is None else f", databases {size / 1e6:.0f} MB"
+        parts += [
+            f"### {users:,} users (runs of each: {repeated}{databases})",
+            ratios(here),
+            figures(runs, here, users),
+        ]
     parts.append("### Machine\n\n" + _table(("", ""), results.machine.items()))
     remarks = [*results.remarks, *(_failure(run) for run in runs if run.failures)]
     if remarks:

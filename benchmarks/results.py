@@ -20,7 +20,6 @@ class Results:
 
     date: str
     machine: dict[str, str]
-    repeat: int
     runs: list[Run] = field(default_factory=list)
     databases: dict[int, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)

@@ -98,7 +98,7 @@ def test_the_sides_take_turns_and_a_hot_backup_shares_the_documented_run_of_a_fu
 def results() -> Results:
     ours = run(OURS, ldap_down=2, wall=9, size=5 * MIB, memory=80 * MIB, failures=("no | answer",))
     runs = [run(DOCUMENTED, size=10 * MIB), ours]
-    return Results("2026-01-01", {"memory": "1 GiB"}, 3, runs, {100_000: 1}, ["noise"], ["gone\nwrong"])
+    return Results("2026-01-01", {"memory": "1 GiB"}, runs, {100_000: 1}, ["noise"], ["gone\nwrong"])
 
 
 def test_the_report_shows_what_holds_what_does_not_and_what_failed_on_the_way() -> None:
