@@ -114,7 +114,14 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
         inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
     if options.role_check:
         check_roles(server, machine)
-    demands = for_backup(server.instances, inventory.items, options.target, options.level)
+    demands = for_backup(
+        server.instances,
+        inventory.items,
+        options.target,
+        options.level,
+        format=options.format,
+        encrypted=options.keyring is not None,
+    )
     predictions = predict(demands, machine.room)
     if options.space_check:
         require(predictions)

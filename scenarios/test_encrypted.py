@@ -6,27 +6,10 @@ from lab.host import Host
 from scenarios.checks import Outline
 from scenarios.conftest import RealmMaker
 from scenarios.deeds import back_up, restore, services, uninstall
+from scenarios.keys import make_key
 
 KEYS = "/root/backup-keys"
 KEY_PROBLEM = 5
-
-_PARAMETERS = """\
-%no-protection
-Key-Type: RSA
-Key-Length: 2048
-Subkey-Type: RSA
-Subkey-Length: 2048
-Name-Real: IPA Backup
-Name-Email: backup@example.test
-Expire-Date: {expires}
-%commit
-"""
-
-
-def make_key(host: Host, home: str, expires: str = "0") -> None:
-    host.run(["install", "-d", "-m", "700", home])
-    host.write_file("/root/keygen", _PARAMETERS.format(expires=expires))
-    host.run(["gpg", "--homedir", home, "--batch", "--generate-key", "/root/keygen"])
 
 
 def _export_legacy(host: Host, home: str, prefix: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from lab.host import Host
 from scenarios.deeds import back_up
-from scenarios.test_encrypted import KEYS, make_key
+from scenarios.keys import make_key
+from scenarios.test_encrypted import KEYS
 
 #: A value that no command line or log names, only the directory's data.
 SECRET = "clear-text-4f1c9a77"

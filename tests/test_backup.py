@@ -171,8 +171,8 @@ def test_a_server_that_lacks_a_role_of_its_realm_is_refused(host: OwnHost) -> No
 @pytest.mark.row("B10")
 def test_a_backup_that_will_not_fit_is_refused_with_the_figures(host: OwnHost) -> None:
     options = BackupOptions(target=host.backups)
-    full = replace(host.machine, room=lambda path: Space("/small", 1, 1_000_000, 100))
-    with pytest.raises(NoSpace, match=r"/small needs 1\.\d MB .*copy of slapd-EXAMPLE-TEST.* and has 1\.0 MB"):
+    full = replace(host.machine, room=lambda path: Space("/small", 1, 100_000, 100))
+    with pytest.raises(NoSpace, match=r"/small needs \d\.\d MB .*copy of slapd-EXAMPLE-TEST.* and has 0\.1 MB"):
         plan_backup(host.server(), options, full)
     assert host.services.deeds == []
     plan_backup(host.server(), replace(options, space_check=False), full)

@@ -17,7 +17,8 @@ from ipabackup.errors import DamagedBackup
 IN_MEMORY = 48 << 20
 """Bytes that are kept in memory; the files of a server without its logs are a fraction of it."""
 
-_GROWING_IN_MEMORY = 8 << 20
+IN_MEMORY_GROWING = 8 << 20
+"""The same of a growing member."""
 
 
 class Spool:
@@ -92,7 +93,7 @@ class Spooled:
         self.name = name
         self.size = 0
         self._digest = hashlib.sha256()
-        self._spool = Spool(folder / f"{name.replace('/', '-')}.spool", keyring, in_memory=_GROWING_IN_MEMORY)
+        self._spool = Spool(folder / f"{name.replace('/', '-')}.spool", keyring, in_memory=IN_MEMORY_GROWING)
         self._sink = ZstdSink(self._spool, level=level, threads=threads, long=False)
 
     @property
