@@ -21,7 +21,7 @@ from lab.product import install_product
 from lab.realm import Realm
 from lab.topology import Topology, load
 from tests.plugins.rows import rows_of
-from tests.plugins.run_report import ROWS, RunReport, folder_of
+from tests.plugins.run_report import KEPT_LAB, ROWS, RunReport, folder_of
 from tests.plugins.schedule import REALM
 
 ARTEFACTS = Path(__file__).parents[1] / "artifacts"
@@ -153,7 +153,9 @@ def _realms(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMak
     for realm in realms:
         if failed:
             _save(realm, request.node.nodeid)
-        if not (failed and request.config.getoption("--keep")):
+        if failed and request.config.getoption("--keep"):
+            _TOLD.append((KEPT_LAB, realm.name))
+        else:
             realm.down()
 
 

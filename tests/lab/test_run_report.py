@@ -55,7 +55,13 @@ def test_the_plugin_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
 
     (tmp_path / "test_small.py").write_text("def test_good(): pass\ndef test_bad(): assert 1 == 2, 'one is not two'\n")
     (tmp_path / "conftest.py").write_text(
-        "from pathlib import Path\nfrom tests.plugins.run_report import RunReport\n"
+        "import pytest\nfrom pathlib import Path\nfrom tests.plugins.run_report import KEPT_LAB, RunReport\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_makereport(item):\n"
+        "    report = yield\n"
+        "    if report.when == 'teardown' and 'bad' in item.name:\n"
+        "        report.user_properties.append((KEPT_LAB, 'lab-1'))\n"
+        "    return report\n"
         "def pytest_configure(config):\n"
         "    if not hasattr(config, 'workerinput'):\n"
         f"        config.pluginmanager.register(RunReport(Path({str(tmp_path / 'out')!r})))\n"
@@ -69,3 +75,4 @@ def test_the_plugin_writes_the_page_of_a_real_run(tmp_path: Path) -> None:
     assert "one is not two" in text
     assert "gw" in text
     assert str(tmp_path / "out" / "report.html") in ended.stdout
+    assert ended.stdout.count("Left up: python -m lab shell --lab lab-1") == 1

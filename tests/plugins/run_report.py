@@ -15,6 +15,9 @@ PAGE = "report.html"
 #: Name of the property of a report that has the rows which its test proves.
 ROWS = "rows"
 
+#: Name of the property of a report that names a lab which was left up.
+KEPT_LAB = "kept lab"
+
 _STYLE = """
 body { font: 15px/1.4 sans-serif; margin: 2em; color: #222 } table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; vertical-align: top; padding: .25em .8em .25em 0; border-bottom: 1px solid #ddd }
@@ -66,6 +69,7 @@ class RunReport:
         self._began = time.time()
         self._scenarios: dict[str, Scenario] = {}
         self._troubles: list[str] = []
+        self._kept: list[str] = []
 
     @property
     def page(self) -> Path:
@@ -83,6 +87,7 @@ class RunReport:
         one.rows = next((str(value) for name, value in report.user_properties if name == ROWS), one.rows)
         one.worker = str(getattr(report, "worker_id", one.worker))
         one.phases.append(Phase(str(report.when), report.start, report.stop))
+        self._kept += [str(value) for name, value in report.user_properties if name == KEPT_LAB]
         if report.failed:
             one.outcome = "failed"
         elif report.skipped and one.outcome == "passed":
@@ -103,9 +108,11 @@ class RunReport:
         return {path.name for path in self._folder.iterdir() if path.is_dir()} if self._folder.is_dir() else set()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name the page."""
+        """Name the page, and say how to enter the labs that were left up."""
         if self.page.exists():
             terminalreporter.write_line(f"Report of the run: {self.page}")
+        for lab in self._kept:
+            terminalreporter.write_line(f"Left up: python -m lab shell --lab {lab}")
 
 
 def render(scenarios: Iterable[Scenario], began: float, ended: float, troubles: Iterable[str], saved: set[str]) -> str:
