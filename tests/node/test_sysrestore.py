@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.node.sysrestore import Sysrestore
@@ -83,6 +83,7 @@ def test_nothing_is_left_when_everything_was_put_back(tmp_path: Path) -> None:
     assert list((tmp_path / "kept").iterdir()) == []
 
 
+@settings(deadline=None)
 @given(values=st.dictionaries(st.tuples(NAMES, NAMES), NAMES, max_size=8))
 def test_values_survive_the_disk(tmp_path_factory: pytest.TempPathFactory, values: dict[tuple[str, str], str]) -> None:
     folder = tmp_path_factory.mktemp("kept")
