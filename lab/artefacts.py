@@ -28,6 +28,7 @@ FILES = (
     "/var/log/apache2/*.log",
     "/var/log/httpd/*_log",
     "/var/log/pki/pki-tomcat/ca/*",
+    "/var/log/pki-ca/*",
     "/var/log/sssd/*.log",
     "/etc/ipa/default.conf",
 )

@@ -36,22 +36,22 @@ class Units(Protocol):
 class Control:
     """The services of one master.
 
-    `directory_unit` runs the directory server; `listed` asks it for the other services in start order (Refused when it
-    does not answer). `go_on` skips over services that fail to start. `services_list` keeps the list for the time when
-    the directory is down.
+    `directory_units` run the directory server's instances, in start order; `listed` asks the first one for the other
+    services in start order (Refused when it does not answer). `go_on` skips over services that fail to start.
+    `services_list` keeps the list for the time when the directory is down.
     """
 
     def __init__(
         self,
         units: Units,
-        directory_unit: str,
+        directory_units: Sequence[str],
         listed: Callable[[], list[MasterService]],
         *,
         go_on: bool = False,
         services_list: Path = SERVICES_LIST,
     ) -> None:
         self.units = units
-        self.directory_unit = directory_unit
+        self.directory_units = tuple(directory_units)
         self.listed = listed
         self.go_on = go_on
         self.services_list = services_list
@@ -76,10 +76,11 @@ class Control:
             except CommandFailed as error:
                 failed.append(f"Failed to stop {service.name} Service: {error}")
         _say("Stopping Directory Service")
-        try:
-            self.units.stop(self.directory_unit)
-        except CommandFailed as error:
-            failed.append(f"Failed to stop Directory Service: {error}")
+        for unit in reversed(self.directory_units):
+            try:
+                self.units.stop(unit)
+            except CommandFailed as error:
+                failed.append(f"Failed to stop Directory Service: {error}")
         if failed:
             raise Refused("\n".join(failed), FAILED)
         remove_file(self.services_list)
@@ -91,10 +92,11 @@ class Control:
             # They hold connections to the directory; its restart under them would fail their requests.
             if self.units.is_active(service.unit):
                 self.units.stop(service.unit)
-        if self.units.is_active(self.directory_unit):
+        if self.units.is_active(self.directory_units[0]):
             _say("Restarting Directory Service")
             try:
-                self.units.restart(self.directory_unit)
+                for unit in self.directory_units:
+                    self.units.restart(unit)
             except CommandFailed as error:
                 raise Refused(f"Failed to restart Directory Service: {error}", FAILED) from error
         else:
@@ -105,7 +107,7 @@ class Control:
 
     def status(self) -> None:
         """Print each service's state; Refused with NOT_RUNNING when one does not run."""
-        running = self.units.is_active(self.directory_unit)
+        running = all(self.units.is_active(unit) for unit in self.directory_units)
         try:
             known = self._known()
         except Refused as refusal:
@@ -124,7 +126,8 @@ class Control:
     def _start_directory(self) -> None:
         _say("Starting Directory Service")
         try:
-            self.units.start(self.directory_unit)
+            for unit in self.directory_units:
+                self.units.start(unit)
         except CommandFailed as error:
             raise Refused(f"Failed to start Directory Service: {error}", FAILED) from error
 
@@ -140,7 +143,8 @@ class Control:
             _complain("Shutting down")
             for other in reversed(listed):
                 self.units.stop(other.unit)
-            self.units.stop(self.directory_unit)
+            for unit in reversed(self.directory_units):
+                self.units.stop(unit)
             remove_file(self.services_list)
             _complain(
                 "Hint: You can use --ignore-service-failures option for forced start in case that a non-critical "
@@ -150,7 +154,7 @@ class Control:
 
     def _known(self) -> list[MasterService]:
         """The services of this server: from the directory while it runs, else as they were last started."""
-        if self.units.is_active(self.directory_unit):
+        if self.units.is_active(self.directory_units[0]):
             return self.listed()
         if not self.services_list.exists():
             return []

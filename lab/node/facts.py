@@ -15,10 +15,42 @@ class NotConfigured(Exception):
 
 
 @dataclass(frozen=True)
+class DirectoryInstance:
+    """One directory server process: `name` is without the slapd- in front."""
+
+    name: str
+    port: int = 389
+    secure_port: int = 636
+
+    @property
+    def socket(self) -> str:
+        return f"/run/slapd-{self.name}.socket"
+
+    @property
+    def ldapi_uri(self) -> str:
+        return "ldapi://" + self.socket.replace("/", "%2F")
+
+    @property
+    def config(self) -> Path:
+        """The configuration folder: dse.ldif, certificate database, schema."""
+        return Path(f"/etc/dirsrv/slapd-{self.name}")
+
+    @property
+    def unit(self) -> str:
+        return f"dirsrv@{self.name}.service"
+
+
+#: The authority's own instance on servers that were set up with Dogtag 9 and upgraded in place ever since.
+PKI_IPA = DirectoryInstance("PKI-IPA", 7389, 7390)
+
+
+@dataclass(frozen=True)
 class RealmFacts:
     """Names of the realm and of this host; everything else in the layout follows from them.
 
-    `ca_host` is the master whose authority signs for this host, where this host has none of its own.
+    `ca_host` is the master whose authority signs for this host, where this host has none of its own. `dogtag_version`
+    is FreeIPA's word for how the authority was laid out: 10 with its records in the one directory instance, 9 with an
+    instance of their own.
     """
 
     realm: str
@@ -26,6 +58,7 @@ class RealmFacts:
     hostname: str
     ip: str | None = None
     ca_host: str = ""
+    dogtag_version: int = 10
 
     @property
     def host(self) -> str:
@@ -50,21 +83,32 @@ class RealmFacts:
         return self.realm.replace(".", "-")
 
     @property
-    def ldapi_socket(self) -> str:
-        return f"/run/slapd-{self.instance}.socket"
+    def directory(self) -> DirectoryInstance:
+        """The instance with the domain's suffix."""
+        return DirectoryInstance(self.instance)
+
+    @property
+    def authority_directory(self) -> DirectoryInstance:
+        """The instance with the authority's records."""
+        return PKI_IPA if self.dogtag_version < 10 else self.directory
+
+    @property
+    def directories(self) -> tuple[DirectoryInstance, ...]:
+        """Every instance of this host, in the order in which they are started."""
+        return tuple(dict.fromkeys((self.directory, self.authority_directory)))
 
     @property
     def ldapi_uri(self) -> str:
-        return "ldapi://" + self.ldapi_socket.replace("/", "%2F")
+        return self.directory.ldapi_uri
 
     @property
     def instance_config(self) -> Path:
         """The directory instance's configuration folder: dse.ldif, certificate database, schema."""
-        return Path(f"/etc/dirsrv/slapd-{self.instance}")
+        return self.directory.config
 
     @property
     def dirsrv_unit(self) -> str:
-        return f"dirsrv@{self.instance}.service"
+        return self.directory.unit
 
     @property
     def master_dn(self) -> str:
@@ -105,6 +149,7 @@ class InstallOptions:
     http_cert_name: str = ""
     ca_cert_files: tuple[str, ...] = ()
     dirsrv_config_file: str = ""
+    upgraded_layout: bool = False
     subject_base: str = ""
     no_ntp: bool = False
     unattended: bool = False
@@ -123,5 +168,9 @@ def read_facts(path: Path = DEFAULT_CONF) -> RealmFacts:
     if missing:
         raise NotConfigured(f"{path} does not say: {', '.join(missing)}")
     return RealmFacts(
-        realm=found["realm"], domain=found["domain"], hostname=found["host"], ca_host=found.get("ca_host", "")
+        realm=found["realm"],
+        domain=found["domain"],
+        hostname=found["host"],
+        ca_host=found.get("ca_host", ""),
+        dogtag_version=int(found.get("dogtag_version", "10")),
     )

@@ -32,8 +32,10 @@ SERVICES = (
     MasterService("KEYS", "ipa-custodia", "ipa-custodia.service", 41),
     MasterService("CA", "pki-tomcatd", "pki-tomcatd@pki-tomcat.service", 50),
 )
+#: The authority on servers that were set up with Dogtag 9.
+DOGTAG_9 = MasterService("CA", "pki-cad", "pki-cad@pki-ca.service", 50)
 BY_ENTRY = {service.entry: service for service in SERVICES}
-BY_NAME = {service.name: service for service in SERVICES}
+BY_NAME = {service.name: service for service in (*SERVICES, DOGTAG_9)}
 
 
 def enable_service(directory: Directory, facts: RealmFacts, entry: str) -> None:
@@ -57,6 +59,8 @@ def enabled_services(directory: Directory, facts: RealmFacts) -> list[MasterServ
     found: list[tuple[int, MasterService]] = []
     for _, entry in directory.search(facts.master_dn, "(ipaConfigString=enabledService)", ["cn", "ipaConfigString"]):
         service = BY_ENTRY.get(entry["cn"][0].decode())
+        if service is not None and service.entry == DOGTAG_9.entry and facts.dogtag_version < 10:
+            service = DOGTAG_9
         if service is not None:
             found.append((_start_order(entry["ipaConfigString"], service.order), service))
     return [service for _, service in sorted(found, key=lambda pair: (pair[0], pair[1].entry))]

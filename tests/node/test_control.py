@@ -14,6 +14,7 @@ from lab.node.masters import BY_ENTRY, MasterService
 from lab.node.run import CommandFailed, Completed
 
 DIRECTORY = "dirsrv@EXAMPLE-TEST.service"
+AUTHORITY_DIRECTORY = "dirsrv@PKI-IPA.service"
 SERVICES = [BY_ENTRY[name] for name in ("KDC", "KPASSWD", "HTTP")]
 UNITS = [service.unit for service in SERVICES]
 
@@ -55,7 +56,7 @@ class Master:
         self.units = FakeUnits([DIRECTORY, *UNITS] if running else [], broken)
         self.services = list(SERVICES)
         self.list = folder / "ipa" / "services.list"
-        self.control = Control(self.units, DIRECTORY, self.listed, go_on=go_on, services_list=self.list)
+        self.control = Control(self.units, [DIRECTORY], self.listed, go_on=go_on, services_list=self.list)
 
     def listed(self) -> list[MasterService]:
         if not self.units.is_active(DIRECTORY):
@@ -193,3 +194,42 @@ def test_a_host_without_server_is_told_so_with_a_status_of_its_own(
         (4 if action == "status" else 6, "IPA is not configured (see man pages of ipa-server-install for help)\n"),
         (4, "You must be root to run ipactl.\n"),
     ]
+
+
+@pytest.fixture
+def upgraded(tmp_path: Path) -> Master:
+    """A master with two directory instances, nothing of which runs."""
+    master = Master(tmp_path, running=False)
+    master.control.directory_units = (DIRECTORY, AUTHORITY_DIRECTORY)
+    return master
+
+
+@pytest.mark.row("L6")
+def test_both_directory_instances_start_before_all_others_and_stop_after_them(
+    upgraded: Master, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgraded.control.start()
+    assert upgraded.units.done == [f"start {unit}" for unit in (DIRECTORY, AUTHORITY_DIRECTORY, *UNITS)]
+    upgraded.units.done.clear()
+    upgraded.control.stop()
+    assert upgraded.units.done == [f"stop {unit}" for unit in (*reversed(UNITS), AUTHORITY_DIRECTORY, DIRECTORY)]
+    assert capsys.readouterr().out.count("Directory Service") == 2, "FreeIPA's names them as one"
+
+
+@pytest.mark.row("L6")
+def test_a_second_directory_instance_that_is_down_shows_in_the_status(
+    upgraded: Master, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgraded.control.start()
+    upgraded.units.active.remove(AUTHORITY_DIRECTORY)
+    with pytest.raises(Refused, match=r"1 service\(s\) are not running"):
+        upgraded.control.status()
+    assert "Directory Service: STOPPED" in capsys.readouterr().out
+
+
+@pytest.mark.row("L6")
+def test_a_second_directory_instance_that_does_not_start_starts_nothing_else(upgraded: Master) -> None:
+    upgraded.units.broken = (AUTHORITY_DIRECTORY,)
+    with pytest.raises(Refused, match="Failed to start Directory Service"):
+        upgraded.control.start()
+    assert not set(UNITS) & set(upgraded.units.active)

@@ -183,7 +183,26 @@ def test_a_server_without_an_authority_has_no_part_of_one() -> None:
     without = {part.name for part in components(replace(FULL, ca_less=True))}
     assert with_one - without == {"ca", "certmonger", "directory-tls"}
     assert without - with_one == {"external-certificates"}
-    assert with_one | without == {part.name for part in components()}
+
+
+@pytest.mark.row("L6")
+def test_an_upgraded_layout_adds_the_authoritys_own_directory_before_the_authority() -> None:
+    pytest.importorskip("cryptography", reason="needs cryptography")
+    names = [part.name for part in components(replace(FULL, upgraded_layout=True))]
+    assert set(names) - {part.name for part in components(FULL)} == {"authority-directory", "authority-directory-tls"}
+    assert names.index("directory") < names.index("authority-directory") < names.index("ca")
+    assert names.index("certmonger") < names.index("authority-directory-tls")
+    ca_less = {part.name for part in components(replace(FULL, ca_less=True))}
+    assert {part.name for part in components()} == {*names, *ca_less}, "an uninstall takes all of them away"
+
+
+def test_an_upgraded_layout_is_about_an_authority(capsys: pytest.CaptureFixture[str]) -> None:
+    certificates = ["--dirsrv-cert-file", "d.p12", "--http-cert-file", "h.p12", "--no-pkinit"]
+    with pytest.raises(SystemExit) as ended:
+        main([*certificates, "--layout=upgraded"])
+    assert ended.value.code == 2
+    assert "--layout=upgraded" in capsys.readouterr().err
+    assert "--layout" not in parser().format_help(), "FreeIPA has no such option"
 
 
 def test_the_directory_comes_first_and_replication_last() -> None:

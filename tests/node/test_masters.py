@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from lab.node.facts import RealmFacts
 from lab.node.ldapi import Directory, Entry, encoded, escape_filter
-from lab.node.masters import BY_ENTRY, SERVICES, enabled_services
+from lab.node.masters import BY_ENTRY, BY_NAME, SERVICES, enabled_services
 
 FACTS = RealmFacts("EXAMPLE.TEST", "example.test", "ipa1.example.test")
 
@@ -47,6 +48,15 @@ def test_the_directorys_start_order_decides() -> None:
 
 def test_services_that_are_hidden_or_unknown_are_not_started() -> None:
     assert listed({"KDC": ["configuredService", "startOrder 10"], "OTPD": ["enabledService", "startOrder 80"]}) == []
+
+
+@pytest.mark.row("L6")
+def test_the_authority_of_dogtag_9_has_a_unit_of_its_own() -> None:
+    listing = cast(Directory, Listing({"CA": ["enabledService"]}))
+    (today,) = enabled_services(listing, FACTS)
+    (upgraded,) = enabled_services(listing, replace(FACTS, dogtag_version=9))
+    assert (today.unit, upgraded.unit) == ("pki-tomcatd@pki-tomcat.service", "pki-cad@pki-ca.service")
+    assert BY_NAME[upgraded.name] == upgraded, "ipactl stops it by its name when the directory is down"
 
 
 @given(st.sets(st.sampled_from(sorted(BY_ENTRY))))

@@ -15,7 +15,7 @@ from lab.node.ldapi import directory
 
 def main() -> int:
     certificate = x509.load_pem_x509_certificate(AGENT_CERTIFICATE.read_bytes())
-    with directory(read_facts().ldapi_uri) as server:
+    with directory(read_facts().authority_directory.ldapi_uri) as server:
         set_agent(server, certificate)
     for path in (AGENT_CERTIFICATE, AGENT_KEY):
         path.chmod(0o440)

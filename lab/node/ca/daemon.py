@@ -1,10 +1,12 @@
-"""The authority's service: `python3 -m lab.node.ca.daemon`, run as pkiuser by pki-tomcatd@pki-tomcat.service.
+"""The authority's service: `python3 -m lab.node.ca.daemon INSTANCE`, run as pkiuser by pki-tomcatd@pki-tomcat.service
+(or pki-cad@pki-ca.service).
 
 It starts only when its log folders exist, as Dogtag does, and when the directory answers to its account.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import signal
 import socket
@@ -23,14 +25,12 @@ from lab.node.ca.adopt import foreign
 from lab.node.ca.agents import agent_of
 from lab.node.ca.authority import Authority
 from lab.node.ca.layout import (
-    ALIAS,
-    AUDIT_LOG,
-    CA_LOG,
     HTTP_PORT,
     HTTPS_PORT,
-    PASSWORDS,
+    PLACES,
     BadConfiguration,
     Configuration,
+    Place,
     read_configuration,
 )
 from lab.node.ca.notify import ready
@@ -72,22 +72,23 @@ class Listener(ThreadingHTTPServer):
         logging.getLogger(__name__).info("connection from %s ended early: %s", client_address, sys.exc_info()[1])
 
 
-def tls_context(config: Configuration) -> ssl.SSLContext:
+def tls_context(place: Place, config: Configuration) -> ssl.SSLContext:
     """TLS with the server's own certificate; a client certificate that is shown must come from this CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(ALIAS / "sslserver.crt", ALIAS / "sslserver.key", config.key_password)
-    context.load_verify_locations(ALIAS / "ca_signing.crt")
+    context.load_cert_chain(place.alias / "sslserver.crt", place.alias / "sslserver.key", config.key_password)
+    context.load_verify_locations(place.alias / "ca_signing.crt")
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
-def start_logs() -> None:
+def start_logs(place: Place) -> None:
     """Open the logs. Raises BadConfiguration when a folder is missing: they are made by whoever installs."""
-    for path in (CA_LOG, AUDIT_LOG):
+    debug_log = place.ca_logs / "debug"
+    for path in (debug_log, place.audit_log):
         if not path.parent.is_dir():
             raise BadConfiguration(f"log folder {path.parent} does not exist")
     form = logging.Formatter("%(asctime)s [%(threadName)s] %(levelname)s: %(message)s")
-    for name, path in (("", CA_LOG), ("audit", AUDIT_LOG)):
+    for name, path in (("", debug_log), ("audit", place.audit_log)):
         handler = logging.FileHandler(path, encoding="utf-8")
         handler.setFormatter(form)
         logging.getLogger(name).addHandler(handler)
@@ -96,13 +97,13 @@ def start_logs() -> None:
     logging.getLogger("audit").setLevel(logging.INFO)
 
 
-def prepare(config: Configuration) -> Operations:
+def prepare(place: Place, config: Configuration) -> Operations:
     """Load the key, and wait until the directory answers. Raises what the parts raise.
 
     As Dogtag's, the server runs also when the directory refuses its account; what needs the records is refused then.
     """
     signing = Authority.load(
-        ALIAS / "ca_signing.crt", ALIAS / "ca_signing.key", config.key_password, config.realm, config.domain
+        place.alias / "ca_signing.crt", place.alias / "ca_signing.key", config.key_password, config.realm, config.domain
     )
 
     @contextmanager
@@ -113,7 +114,7 @@ def prepare(config: Configuration) -> Operations:
                 server = stack.enter_context(held)
             except (ldap.INVALID_CREDENTIALS, ldap.NO_SUCH_OBJECT) as error:
                 raise RecordsRefused(
-                    f"the directory does not accept {config.bind_dn} with the password of {PASSWORDS}: "
+                    f"the directory does not accept {config.bind_dn} with the password of {place.passwords}: "
                     "the records below o=ipaca are of another installation"
                 ) from error
             yield server
@@ -138,12 +139,15 @@ def prepare(config: Configuration) -> Operations:
 
 
 def main() -> int:
+    words = argparse.ArgumentParser(prog="lab.node.ca.daemon")
+    words.add_argument("instance", choices=sorted(PLACES))
+    place = PLACES[words.parse_args().instance]
     try:
-        start_logs()
-        config = read_configuration()
-        operations = prepare(config)
+        start_logs(place)
+        config = read_configuration(place)
+        operations = prepare(place, config)
         handler = handler_for(operations)
-        listeners = [Listener(HTTP_PORT, handler), Listener(HTTPS_PORT, handler, tls_context(config))]
+        listeners = [Listener(HTTP_PORT, handler), Listener(HTTPS_PORT, handler, tls_context(place, config))]
     except (BadConfiguration, OSError, ValueError, ldap.LDAPError, WaitedTooLong) as error:
         logging.getLogger(__name__).error("cannot start: %s", error)
         print(f"certificate authority: cannot start: {error}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Where the authority keeps what it has, and the two files that describe it.
 
-The paths are Dogtag's instance `pki-tomcat` as FreeIPA makes it. CS.cfg and password.conf hold
-`name=value` lines.
+The paths are those of Dogtag's instance `pki-tomcat` as FreeIPA makes it, and of its predecessor `pki-ca` (Dogtag 9) on
+servers that were upgraded in place. CS.cfg and password.conf hold `name=value` lines.
 """
 
 from __future__ import annotations
@@ -11,15 +11,76 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ACCOUNT = "pkiuser"
-UNIT = "pki-tomcatd@pki-tomcat.service"
-INSTANCE = Path("/etc/pki/pki-tomcat")
-CONFIG = INSTANCE / "ca" / "CS.cfg"
-PASSWORDS = INSTANCE / "password.conf"
-ALIAS = INSTANCE / "alias"
-STATE = Path("/var/lib/pki/pki-tomcat")
-LOGS = Path("/var/log/pki/pki-tomcat")
-CA_LOG = LOGS / "ca" / "debug"
-AUDIT_LOG = LOGS / "ca" / "signedAudit" / "ca_audit"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of one instance of the authority; `alias` holds its keys, `logs` also those of `ca_logs`."""
+
+    name: str
+    unit: str
+    instance: Path
+    config: Path
+    alias: Path
+    state: Path
+    logs: Path
+    ca_logs: Path
+
+    @property
+    def passwords(self) -> Path:
+        return self.instance / "password.conf"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.ca_logs / "signedAudit" / "ca_audit"
+
+    @property
+    def drop_in(self) -> Path:
+        """What the installer adds to the unit."""
+        return Path(f"/etc/systemd/system/{self.unit}.d/ipa.conf")
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that the authority needs, outer ones first."""
+        found = [self.instance, self.config.parent, self.alias, self.state, self.logs, self.ca_logs]
+        if self.ca_logs != self.logs:
+            found += [self.state / "ca", self.ca_logs / "archive"]
+        return tuple(dict.fromkeys([*found, self.ca_logs / "signedAudit"]))
+
+    @property
+    def links(self) -> Mapping[Path, Path]:
+        """Links in the folder of its state, and where they lead."""
+        there = {"conf": self.instance, "alias": self.alias, "logs": self.logs}
+        return {self.state / name: target for name, target in there.items() if self.state / name != target}
+
+
+TOMCAT = Place(
+    name="pki-tomcat",
+    unit="pki-tomcatd@pki-tomcat.service",
+    instance=Path("/etc/pki/pki-tomcat"),
+    config=Path("/etc/pki/pki-tomcat/ca/CS.cfg"),
+    alias=Path("/etc/pki/pki-tomcat/alias"),
+    state=Path("/var/lib/pki/pki-tomcat"),
+    logs=Path("/var/log/pki/pki-tomcat"),
+    ca_logs=Path("/var/log/pki/pki-tomcat/ca"),
+)
+DOGTAG_9 = Place(
+    name="pki-ca",
+    unit="pki-cad@pki-ca.service",
+    instance=Path("/etc/pki-ca"),
+    config=Path("/etc/pki-ca/CS.cfg"),
+    alias=Path("/var/lib/pki-ca/alias"),
+    state=Path("/var/lib/pki-ca"),
+    logs=Path("/var/log/pki-ca"),
+    ca_logs=Path("/var/log/pki-ca"),
+)
+PLACES = {place.name: place for place in (TOMCAT, DOGTAG_9)}
+
+
+def place_of(dogtag_version: int) -> Place:
+    """Where the authority is on a server of this layout (FreeIPA's `dogtag_version`)."""
+    return TOMCAT if dogtag_version >= 10 else DOGTAG_9
+
 
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
@@ -74,8 +135,9 @@ class Configuration:
     last_serial: int
 
 
-def read_configuration(config: Path = CONFIG, passwords: Path = PASSWORDS) -> Configuration:
+def read_configuration(place: Place = TOMCAT) -> Configuration:
     """Both files together. Raises BadConfiguration."""
+    config, passwords = place.config, place.passwords
     settings, secrets = read_settings(config), read_settings(passwords)
     return Configuration(
         host=needed(settings, "machineName", config),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.node.ca.layout import place_of
 from lab.node.component import Install
 from lab.node.facts import InstallOptions, NotConfigured, read_facts
 from lab.node.install import checks
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reverse_zones=tuple(given.reverse_zone),
         no_reverse=given.no_reverse,
         zonemgr=given.zonemgr,
-        ca_less=not Path("/etc/pki/pki-tomcat/ca/CS.cfg").exists(),
+        ca_less=not place_of(facts.dogtag_version).config.exists(),
         unattended=given.unattended,
     )
     print(f"\nThe log file for this installation can be found in {given.log_file}")

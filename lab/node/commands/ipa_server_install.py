@@ -67,6 +67,8 @@ def parser() -> argparse.ArgumentParser:
     directory.add_argument(
         "--dirsrv-config-file", default="", metavar="FILE", help="LDIF of changes of the new instance's dse.ldif"
     )
+    # Of the lab, not FreeIPA's: nobody installs a server that is years old, and restores have to cope with them.
+    words.add_argument("--layout", choices=("current", "upgraded"), default="current", help=argparse.SUPPRESS)
     dns = words.add_argument_group("DNS options")
     dns.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
     dns.add_argument("--no-forwarders", action="store_true", help="use the root servers instead")
@@ -89,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.error("--dirsrv-cert-file and --http-cert-file are required if any key file options are used.")
     if given.dirsrv_cert_file and not given.no_pkinit:
         words.error("--pkinit-cert-file or --no-pkinit are required if any key file options are used.")
+    if given.dirsrv_cert_file and given.layout == "upgraded":
+        words.error("--layout=upgraded is about the directory of a CA, which this server would not have")
     try:
         checks.require_root("run ipa-server-install" if not given.uninstall else "uninstall an IPA server")
         return _uninstall(given) if given.uninstall else _install(given)
@@ -139,6 +143,7 @@ def _install(given: argparse.Namespace) -> int:
         http_cert_name=given.http_cert_name,
         ca_cert_files=tuple(given.ca_cert_file),
         dirsrv_config_file=given.dirsrv_config_file,
+        upgraded_layout=given.layout == "upgraded",
         no_ntp=given.no_ntp,
         unattended=given.unattended,
     )

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None, configuration: Path = DEFAULT_CONF) 
         facts = _configured(given.action, configuration)
         control = Control(
             services,
-            facts.dirsrv_unit,
+            [instance.unit for instance in facts.directories],
             lambda: _listed(facts),
             go_on=given.force or given.ignore_service_failures,
         )

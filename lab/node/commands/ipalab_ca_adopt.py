@@ -14,7 +14,7 @@ from cryptography import x509
 
 from lab.node.ca.adopt import adopt, foreign
 from lab.node.ca.client import AGENT_CERTIFICATE
-from lab.node.ca.layout import ALIAS, BadConfiguration, read_configuration
+from lab.node.ca.layout import BadConfiguration, place_of, read_configuration
 from lab.node.ca.records import NoSuchCertificate, Repository
 from lab.node.facts import NotConfigured, read_facts
 from lab.node.install.checks import Refused, require_root
@@ -29,13 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         require_root("run ipalab-ca-adopt")
         facts = read_facts()
-        password = read_configuration().bind_password
-        signing = x509.load_pem_x509_certificate((ALIAS / "ca_signing.crt").read_bytes())
+        place, records = place_of(facts.dogtag_version), facts.authority_directory
+        password = read_configuration(place).bind_password
+        signing = x509.load_pem_x509_certificate((place.alias / "ca_signing.crt").read_bytes())
         agent = x509.load_pem_x509_certificate(AGENT_CERTIFICATE.read_bytes())
-        with directory(facts.ldapi_uri) as server:
+        with directory(records.ldapi_uri) as server:
             adopt(server, password, agent)
+        with directory(facts.ldapi_uri) as server:
             publish_in_directory(server, facts, [signing])
-        remark = foreign(Repository(lambda: directory(facts.ldapi_uri)), signing)
+        remark = foreign(Repository(lambda: directory(records.ldapi_uri)), signing)
     except (Refused, NotConfigured, BadConfiguration, NoSuchCertificate, DirectoryError, OSError, ValueError) as error:
         print(f"ipalab-ca-adopt: {error}", file=sys.stderr)
         return 1

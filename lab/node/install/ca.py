@@ -27,15 +27,7 @@ from lab.node.masters import enable_service
 AGENT = "ipara"
 AGENT_BUNDLE = Path("/root/ca-agent.p12")
 AUTHORITY_BUNDLE = Path("/root/cacert.p12")
-DROP_IN = Path(f"/etc/systemd/system/{layout.UNIT}.d/ipa.conf")
 FIRST_SERIAL, LAST_SERIAL = 0x1, 0xFFFFFFF
-LOG_FOLDERS = (
-    layout.LOGS,
-    layout.LOGS / "ca",
-    layout.LOGS / "ca" / "archive",
-    layout.LOGS / "ca" / "signedAudit",
-)
-STATE_LINKS = {"conf": layout.INSTANCE, "alias": layout.ALIAS, "logs": layout.LOGS}
 
 DIRECTORY_ACCESS = (
     '(targetattr="*")(version 3.0; acl "The authority keeps its records"; allow (all) '
@@ -44,17 +36,18 @@ DIRECTORY_ACCESS = (
 
 
 class CertificateAuthority:
-    """Makes a new self-signed authority and starts it as pki-tomcatd@pki-tomcat."""
+    """Makes a new self-signed authority and starts it as pki-tomcatd@pki-tomcat (or pki-cad@pki-ca)."""
 
     name = "ca"
     title = "certificate server (pki-tomcatd)"
 
     def configure(self, install: Install) -> None:
         facts = install.facts
+        place, records_uri = layout.place_of(facts.dogtag_version), facts.authority_directory.ldapi_uri
         now = utc_now()
         authority = Authority.create(facts.realm, facts.domain, now)
         database_password, key_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-        repository = Repository(lambda: directory(facts.ldapi_uri), FIRST_SERIAL, LAST_SERIAL)
+        repository = Repository(lambda: directory(records_uri), FIRST_SERIAL, LAST_SERIAL)
 
         def issue(common_name: str, profile: str, key: rsa.RSAPrivateKey) -> Record:
             request = new_request(key, name_of(common_name, facts.realm))
@@ -75,8 +68,8 @@ class CertificateAuthority:
                 "subsystem": (issue("CA Subsystem", "caSubsystemCert", subsystem).certificate, subsystem),
             }
             for part, (certificate, key) in parts.items():
-                owned(layout.ALIAS / f"{part}.crt", pem(certificate), 0o644)
-                owned(layout.ALIAS / f"{part}.key", key_pem(key, key_password), 0o600)
+                owned(place.alias / f"{part}.crt", pem(certificate), 0o644)
+                owned(place.alias / f"{part}.key", key_pem(key, key_password), 0o600)
 
         def agent() -> None:
             key = new_key()
@@ -97,20 +90,21 @@ class CertificateAuthority:
         )
 
     def unconfigure(self, install: Install) -> None:
-        services.stop(layout.UNIT)
-        services.reset_failed(layout.UNIT)
-        for folder in (layout.INSTANCE, layout.STATE, layout.LOGS):
-            remove_tree(folder)
+        for place in layout.PLACES.values():
+            services.stop(place.unit)
+            services.reset_failed(place.unit)
+            for folder in (place.instance, place.state, place.logs):
+                remove_tree(folder)
+            install.sysrestore.restore(place.drop_in)
+            remove_tree(place.drop_in.parent)
         for path in (AGENT_CERTIFICATE, AGENT_KEY, AGENT_BUNDLE, AUTHORITY_BUNDLE):
             remove_file(path)
         trust.withdraw()
-        install.sysrestore.restore(DROP_IN)
-        remove_tree(DROP_IN.parent)
         services.daemon_reload()
 
 
 def _tree(install: Install, password: str) -> None:
-    with directory(install.facts.ldapi_uri) as server:
+    with directory(install.facts.authority_directory.ldapi_uri) as server:
         server.add_if_missing(layout.SUFFIX, {"objectClass": ["top", "organization"], "o": "ipaca"})
         for ou in ("ca", "certificateRepository,ou=ca", "people", "groups"):
             unit = ou.split(",", maxsplit=1)[0]
@@ -157,38 +151,40 @@ def instance_files(
     `serials`.
     """
     facts = install.facts
-    for path in (layout.INSTANCE, layout.INSTANCE / "ca", layout.ALIAS, layout.STATE, layout.STATE / "ca"):
+    place, records = layout.place_of(facts.dogtag_version), facts.authority_directory
+    for path in place.folders:
         _folder(path, 0o770)
-    for path in LOG_FOLDERS:
-        _folder(path, 0o770)
-    for name, target in STATE_LINKS.items():
-        link = layout.STATE / name
+    owner = place.instance.stat()
+    for link, target in place.links.items():
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-        os.lchown(link, layout.INSTANCE.stat().st_uid, layout.INSTANCE.stat().st_gid)
+        os.lchown(link, owner.st_uid, owner.st_gid)
     settings = {
         "cs.type": "CA",
-        "instanceId": "pki-tomcat",
+        "instanceId": place.name,
         "machineName": facts.host,
         "securitydomain.name": facts.realm,
         "ipa.domain": facts.domain,
         "internaldb.basedn": layout.SUFFIX,
-        "internaldb.ldapconn.uri": facts.ldapi_uri,
+        # A directory of its own is reached by its port, as any other client would.
+        "internaldb.ldapconn.uri": (
+            records.ldapi_uri if records == facts.directory else f"ldap://localhost:{records.port}"
+        ),
         "internaldb.ldapauth.bindDN": layout.DATABASE_USER,
         "dbs.beginSerialNumber": f"{serials[0]:x}",
         "dbs.endSerialNumber": f"{serials[1]:x}",
-        "ca.signing.cert": str(layout.ALIAS / "ca_signing.crt"),
+        "ca.signing.cert": str(place.alias / "ca_signing.crt"),
     }
-    owned(layout.CONFIG, layout.settings_text(settings), 0o660)
+    owned(place.config, layout.settings_text(settings), 0o660)
     passwords = {"internal": key_password, "internaldb": database_password}
-    owned(layout.PASSWORDS, layout.settings_text(passwords), 0o660)
+    owned(place.passwords, layout.settings_text(passwords), 0o660)
 
 
 def _agent_files(install: Install, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
     write_file(AGENT_CERTIFICATE, pem(certificate), mode=0o440, group="ipaapi")
     write_file(AGENT_KEY, key_pem(key), mode=0o440, group="ipaapi")
     entry = f"uid={AGENT},{layout.PEOPLE}"
-    with directory(install.facts.ldapi_uri) as server:
+    with directory(install.facts.authority_directory.ldapi_uri) as server:
         server.delete(entry)
         server.add(
             entry,
@@ -217,9 +213,11 @@ def _pkcs12(name: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey, pa
 
 def start(install: Install) -> None:
     """Start the authority, from now on always after the directory."""
-    install.put_file(DROP_IN, f"[Unit]\nAfter={install.facts.dirsrv_unit}\n")
+    place = layout.place_of(install.facts.dogtag_version)
+    units = " ".join(instance.unit for instance in install.facts.directories)
+    install.put_file(place.drop_in, f"[Unit]\nAfter={units}\n")
     services.daemon_reload()
-    services.start(layout.UNIT)
+    services.start(place.unit)
 
 
 def _enable(install: Install) -> None:

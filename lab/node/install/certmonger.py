@@ -11,7 +11,7 @@ from lab.node import services
 from lab.node.ca.client import AGENT_CERTIFICATE, AGENT_KEY, CA_CERTIFICATE
 from lab.node.ca.profiles import DEFAULT_PROFILE
 from lab.node.component import Install
-from lab.node.facts import RealmFacts
+from lab.node.facts import DirectoryInstance, RealmFacts
 from lab.node.files import write_file
 from lab.node.ldapi import directory
 from lab.node.run import run
@@ -99,26 +99,27 @@ def enable_directory_tls(install: Install) -> None:
     install.run_steps(
         "directory server (dirsrv)",
         [
-            ("requesting a certificate for the directory", lambda: _request_directory_certificate(facts)),
-            ("configuring TLS for DS instance", lambda: switch_tls_on(facts, NICKNAME)),
+            ("requesting a certificate for the directory", lambda: give_certificate(facts, facts.directory)),
+            ("configuring TLS for DS instance", lambda: switch_tls_on(facts.directory, NICKNAME)),
             ("restarting directory server", lambda: services.restart(facts.dirsrv_unit)),
-            ("renewing with a restart from now on", lambda: _restart_when_renewed(facts)),
+            ("renewing with a restart from now on", lambda: restart_when_certificate_renewed(facts.directory)),
         ],
     )
 
 
-def _request_directory_certificate(facts: RealmFacts) -> None:
-    database = str(facts.instance_config)
-    pins = str(facts.instance_config / "pwdfile.txt")
+def give_certificate(facts: RealmFacts, instance: DirectoryInstance) -> None:
+    """Put the realm's authority and a certificate of its own into the database of an instance."""
+    database = str(instance.config)
+    pins = str(instance.config / "pwdfile.txt")
     trust = ["-n", f"{facts.realm} IPA CA", "-t", "CT,C,C", "-a", "-i", str(CA_CERTIFICATE)]
     run(["certutil", "-A", "-d", database, "-f", pins, *trust])
     request_certificate(facts, "ldap", ["-d", database, "-n", NICKNAME, "-p", pins])
 
 
-def switch_tls_on(facts: RealmFacts, nickname: str) -> None:
-    """Have the directory use the certificate of this name in its database, from its next start."""
+def switch_tls_on(instance: DirectoryInstance, nickname: str) -> None:
+    """Have the instance use the certificate of this name in its database, from its next start."""
     encryption = "cn=encryption,cn=config"
-    with directory(facts.ldapi_uri) as server:
+    with directory(instance.ldapi_uri) as server:
         server.replace(
             encryption,
             {"nsTLSAllowClientRenegotiation": "on", "nsSSLClientAuth": "allowed", "sslVersionMin": "TLS1.2"},
@@ -128,12 +129,13 @@ def switch_tls_on(facts: RealmFacts, nickname: str) -> None:
             f"cn=RSA,{encryption}",
             {"nsSSLPersonalitySSL": nickname, "nsSSLToken": "internal (software)", "nsSSLActivation": "on"},
         )
-        server.replace("cn=config", {"nsslapd-securePort": "636", "nsslapd-security": "on"})
+        server.replace("cn=config", {"nsslapd-securePort": instance.secure_port, "nsslapd-security": "on"})
 
 
-def _restart_when_renewed(facts: RealmFacts) -> None:
-    where = ["-d", str(facts.instance_config), "-n", NICKNAME]
-    run(["getcert", "start-tracking", *where, "-C", f"/usr/bin/systemctl try-restart {facts.dirsrv_unit}"])
+def restart_when_certificate_renewed(instance: DirectoryInstance) -> None:
+    """Have the instance restarted whenever certmonger has saved a new certificate for it."""
+    where = ["-d", str(instance.config), "-n", NICKNAME]
+    run(["getcert", "start-tracking", *where, "-C", f"/usr/bin/systemctl try-restart {instance.unit}"])
 
 
 def request_certificate(facts: RealmFacts, service: str, where: Sequence[str]) -> None:

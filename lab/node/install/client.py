@@ -81,7 +81,7 @@ def default_conf(facts: RealmFacts, *, ca_less: bool) -> str:
     if ca_less:
         lines += ["enable_ra = False", "ra_plugin = None"]
     else:
-        lines += ["enable_ra = True", "ra_plugin = dogtag", "dogtag_version = 10"]
+        lines += ["enable_ra = True", "ra_plugin = dogtag", f"dogtag_version = {facts.dogtag_version}"]
     return "\n".join(lines) + "\n"
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.node import services
 from lab.node.component import Install
-from lab.node.facts import RealmFacts
+from lab.node.facts import DirectoryInstance, RealmFacts
 from lab.node.files import remove_file, remove_tree, render, write_file
 from lab.node.install import dse
 from lab.node.install.plugins import configure_indexes, configure_managed_entries, configure_plugins
@@ -36,20 +36,18 @@ start = False
 instance_name = ${instance}
 root_dn = cn=Directory Manager
 root_password = ${password}
-port = 389
-secure_port = 636
+port = ${port}
+secure_port = ${secure_port}
 self_sign_cert = False
 db_lib = ${library}
 ${more}
-[backend-userRoot]
+"""
+BACKEND_INF = """
+[backend-${name}]
 suffix = ${suffix}
 create_suffix_entry = True
 """
-CA_BACKEND_INF = """
-[backend-ipaca]
-suffix = o=ipaca
-create_suffix_entry = True
-"""
+AUTHORITY_BACKEND = {"ipaca": "o=ipaca"}
 ENVIRONMENT = """\
 KRB5_KTNAME=/etc/dirsrv/ds.keytab
 KRB5_CLIENT_KTNAME=/etc/dirsrv/ds.keytab
@@ -58,7 +56,9 @@ KRB5CCNAME=MEMORY:dirsrv-${instance}
 
 
 class DirectoryServer:
-    """The instance slapd-REALM with the domain's suffix and, unless CA-less, the certificate authority's."""
+    """The instance slapd-REALM with the domain's suffix and, unless that is in an instance of its own or there is none,
+    the certificate authority's.
+    """
 
     name = "directory"
     title = "directory server (dirsrv). Estimated time: 30 seconds"
@@ -90,56 +90,27 @@ class DirectoryServer:
 
     def unconfigure(self, install: Install) -> None:
         facts = install.facts
-        if facts.instance_config.exists():
-            services.stop(facts.dirsrv_unit)
-            services.disable(facts.dirsrv_unit)
-        # What dsctl remove does, but complete and for a half-made instance as well.
-        remove_tree(facts.instance_config)
-        for folder in ("/var/lib/dirsrv", "/var/log/dirsrv", "/run/lock/dirsrv", "/run/dirsrv"):
-            remove_tree(Path(folder) / f"slapd-{facts.instance}")
-        remove_tree(f"/dev/shm/slapd-{facts.instance}")
-        remove_file(facts.ldapi_socket)
-        remove_file(f"/etc/tmpfiles.d/dirsrv-{facts.instance}.conf")
+        remove_instance(facts.directory)
         remove_file("/etc/dirsrv/ds.keytab")
         install.sysrestore.restore(f"/etc/default/dirsrv-{facts.instance}")
         install.sysrestore.pop_state("dirsrv", "serverid")
         install.sysrestore.pop_state("dirsrv", "enabled")
-        services.daemon_reload()
-        services.reset_failed(facts.dirsrv_unit)
 
     @staticmethod
     def _create(install: Install, changes: Sequence[dse.Change]) -> None:
         facts = install.facts
         install.sysrestore.set_state("dirsrv", "serverid", facts.instance)
         install.sysrestore.set_state("dirsrv", "enabled", True)
-        answers = INSTANCE_INF if install.options.ca_less else INSTANCE_INF + CA_BACKEND_INF
-        library = dse.database_library(changes)
-        with tempfile.TemporaryDirectory(dir="/run") as name:
-            folder, more = Path(name), ""
-            if library == "bdb":
-                small = dse.read_changes(dse.SMALL_BDB, "the settings of a small database")
-                more = f"data_dir = {dse.changed_templates(folder / 'share', small)}\n"
-            # dscreate reads its answers with interpolation, where a percent sign has to be doubled.
-            content = render(
-                answers,
-                hostname=facts.hostname,
-                instance=facts.instance,
-                password=install.dm_password.replace("%", "%%"),
-                suffix=facts.basedn,
-                library=library,
-                more=more,
-            )
-            write_file(folder / "answers.inf", content, mode=0o600)
-            run(["dscreate", "from-file", str(folder / "answers.inf")], secrets=install.secrets)
+        backends = {"userRoot": facts.basedn}
+        if not install.options.ca_less and facts.authority_directory == facts.directory:
+            backends |= AUTHORITY_BACKEND
+        library = "bdb" if install.options.upgraded_layout else dse.database_library(changes)
+        create_instance(install, facts.directory, backends, library)
         install.put_file(f"/etc/default/dirsrv-{facts.instance}", render(ENVIRONMENT, instance=facts.instance))
 
     @staticmethod
     def _add_schema(install: Install) -> None:
-        for source in sorted(SCHEMA.glob("*.ldif")):
-            target = install.facts.instance_config / "schema" / source.name
-            shutil.copyfile(source, target)
-            target.chmod(0o640)
-            shutil.chown(target, "dirsrv", "dirsrv")
+        add_schema(install.facts.directory)
 
     @staticmethod
     def _configure(install: Install, deed: Callable[[Directory, RealmFacts], None]) -> None:
@@ -163,6 +134,55 @@ class DirectoryServer:
                 subject_base=install.options.subject_base or f"O={install.facts.realm}",
                 next_replica_id=DOMAIN_REPLICA_ID + 1,
             )
+
+
+def create_instance(install: Install, instance: DirectoryInstance, backends: Mapping[str, str], library: str) -> None:
+    """Create an instance, not yet started: `backends` leads from their names to their suffixes, `library` is bdb or
+    mdb.
+    """
+    with tempfile.TemporaryDirectory(dir="/run") as name:
+        folder, more = Path(name), ""
+        if library == "bdb":
+            small = dse.read_changes(dse.SMALL_BDB, "the settings of a small database")
+            more = f"data_dir = {dse.changed_templates(folder / 'share', small)}\n"
+        # dscreate reads its answers with interpolation, where a percent sign has to be doubled.
+        content = render(
+            INSTANCE_INF,
+            hostname=install.facts.hostname,
+            instance=instance.name,
+            port=instance.port,
+            secure_port=instance.secure_port,
+            password=install.dm_password.replace("%", "%%"),
+            library=library,
+            more=more,
+        )
+        content += "".join(render(BACKEND_INF, name=name, suffix=suffix) for name, suffix in backends.items())
+        write_file(folder / "answers.inf", content, mode=0o600)
+        run(["dscreate", "from-file", str(folder / "answers.inf")], secrets=install.secrets)
+
+
+def add_schema(instance: DirectoryInstance) -> None:
+    """Give a stopped instance the schema of an identity server."""
+    for source in sorted(SCHEMA.glob("*.ldif")):
+        target = instance.config / "schema" / source.name
+        shutil.copyfile(source, target)
+        target.chmod(0o640)
+        shutil.chown(target, "dirsrv", "dirsrv")
+
+
+def remove_instance(instance: DirectoryInstance) -> None:
+    """Take an instance away: what dsctl remove does, but complete, and for a half-made one or none as well."""
+    if instance.config.exists():
+        services.stop(instance.unit)
+        services.disable(instance.unit)
+    remove_tree(instance.config)
+    for folder in ("/var/lib/dirsrv", "/var/log/dirsrv", "/run/lock/dirsrv", "/run/dirsrv"):
+        remove_tree(Path(folder) / f"slapd-{instance.name}")
+    remove_tree(f"/dev/shm/slapd-{instance.name}")
+    remove_file(instance.socket)
+    remove_file(f"/etc/tmpfiles.d/dirsrv-{instance.name}.conf")
+    services.daemon_reload()
+    services.reset_failed(instance.unit)
 
 
 def _change_dse(install: Install, changes: Sequence[dse.Change]) -> None:

@@ -36,7 +36,7 @@ class ExternalCertificates:
             [
                 ("publishing the CA certificates", lambda: trust.publish(install, given.authorities)),
                 ("importing the directory's certificate", lambda: _import(facts, given, nickname)),
-                ("configuring TLS for DS instance", lambda: switch_tls_on(facts, nickname)),
+                ("configuring TLS for DS instance", lambda: switch_tls_on(facts.directory, nickname)),
                 ("restarting directory server", lambda: services.restart(facts.dirsrv_unit)),
             ],
         )

@@ -39,7 +39,8 @@ class Replication:
         with directory(facts.ldapi_uri) as connection:
             add_replica(connection, facts, domain_suffix(facts), DOMAIN_REPLICA_ID)
             if not install.options.ca_less:
-                add_replica(connection, facts, AUTHORITY_SUFFIX, CA_REPLICA_ID)
+                with directory(facts.authority_directory.ldapi_uri) as records:
+                    add_replica(records, facts, AUTHORITY_SUFFIX, CA_REPLICA_ID)
             let_admins_replicate(connection, facts)
 
 

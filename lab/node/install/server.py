@@ -50,7 +50,9 @@ def install_server(
     certificates: GivenCertificates | None = None,
 ) -> None:
     """Make the server that `options` describe; a failure leaves a half-made one that an uninstall removes."""
-    facts = RealmFacts(options.realm, options.domain, options.hostname, address)
+    facts = RealmFacts(
+        options.realm, options.domain, options.hostname, address, dogtag_version=9 if options.upgraded_layout else 10
+    )
     install = Install(facts, options, Sysrestore(), out, certificates)
     make_master(install, address, components(options), default_conf(facts, ca_less=options.ca_less))
 

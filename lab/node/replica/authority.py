@@ -174,8 +174,8 @@ class AuthorityClone:
             "subsystem": KeyPair(issue("CA Subsystem", "caSubsystemCert", subsystem_key).certificate, subsystem_key),
         }
         for part, pair in parts.items():
-            owned(layout.ALIAS / f"{part}.crt", pem(pair.certificate), 0o644)
-            owned(layout.ALIAS / f"{part}.key", key_pem(pair.key, key_password), 0o600)
+            owned(layout.TOMCAT.alias / f"{part}.crt", pem(pair.certificate), 0o644)
+            owned(layout.TOMCAT.alias / f"{part}.key", key_pem(pair.key, key_password), 0o600)
 
     @staticmethod
     def _enable(install: Install) -> None:

@@ -51,7 +51,7 @@ class ReplicaDirectory(DirectoryServer):
                 ("creating indices", lambda: _local(facts, lambda server: configure_indexes(server, facts))),
                 ("enabling plug-ins with a share of the master's ids", lambda: self._plug_in(facts)),
                 ("giving the directory a certificate", lambda: self._certificate(install)),
-                ("configuring TLS for DS instance", lambda: switch_tls_on(facts, NICKNAME)),
+                ("configuring TLS for DS instance", lambda: switch_tls_on(facts.directory, NICKNAME)),
                 ("restarting directory server", lambda: services.restart(facts.dirsrv_unit)),
             ],
         )

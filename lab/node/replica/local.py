@@ -23,7 +23,7 @@ SERVICES = ("host", "ldap", "HTTP")
 
 def has_authority() -> bool:
     """Whether this master runs the certificate authority."""
-    return layout.CONFIG.exists()
+    return layout.TOMCAT.config.exists()
 
 
 def read_secrets(server: Directory, facts: RealmFacts) -> RealmSecrets:
@@ -38,8 +38,8 @@ def read_secrets(server: Directory, facts: RealmFacts) -> RealmSecrets:
         return RealmSecrets(authorities, agent, manager_hash=manager_hash)
     settings = layout.read_configuration()
     signing = Authority.load(
-        layout.ALIAS / "ca_signing.crt",
-        layout.ALIAS / "ca_signing.key",
+        layout.TOMCAT.alias / "ca_signing.crt",
+        layout.TOMCAT.alias / "ca_signing.key",
         settings.key_password,
         facts.realm,
         facts.domain,
