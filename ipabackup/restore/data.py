@@ -19,6 +19,7 @@ from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.host.accounts import ByName
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
+from ipabackup.restore.aside import keep, put_back
 from ipabackup.restore.catch_up import require_supply
 from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
@@ -251,41 +252,23 @@ def _stop(run: _Run, report: Reporter) -> None:
 def _replace(run: _Run, report: Reporter) -> None:
     for one in run.chosen:
         name = one.target.name
-        if name not in run.aside:
-            run.aside[name] = _set_aside(one, run.staging[one.record.name])
         staging = run.staging[one.record.name]
+        if name not in run.aside:
+            # An instance of the backup may be spread over several here, so their copies lie beside each other.
+            place = staging / f"before-{name}"
+            keep(one.target.database_dir, place, needed=not one.binary)
+            run.aside[name] = place
         replace_databases(one, staging, run.machine, report, authoritative=run.options.authoritative)
     run.replaced = True
-
-
-def _set_aside(one: Chosen, staging: Path) -> Path:
-    """Keep the present databases; an import from LDIF works on them, so they are copied and not moved."""
-    aside = staging / "before"
-    if one.binary:
-        aside.mkdir()
-        for entry in one.target.database_dir.iterdir():
-            entry.rename(aside / entry.name)
-    else:
-        shutil.copytree(one.target.database_dir, aside)
-        for path in aside.rglob("*"):
-            shutil.copystat(one.target.database_dir / path.relative_to(aside), path)
-            shutil.chown(path, one.target.user)
-    return aside
 
 
 def _put_back(run: _Run) -> None:
     """After a failed restore: the databases as they were before."""
     for one in run.chosen:
-        aside = run.aside.pop(one.target.name, None)
-        if aside is None:
-            continue
-        for entry in one.target.database_dir.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-        for entry in aside.iterdir():
-            entry.rename(one.target.database_dir / entry.name)
+        place = run.aside.get(one.target.name)
+        if place is not None:
+            put_back(place, one.target.database_dir)
+            del run.aside[one.target.name]
 
 
 def _start(run: _Run, report: Reporter) -> None:
