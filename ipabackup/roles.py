@@ -63,15 +63,12 @@ def lacking(names: Iterable[str], services: Services) -> list[Role]:
     ]
 
 
-def installed_units(names: Iterable[str], services: Services) -> list[str]:
-    """The units on this host that run the roles `names`, without repetition."""
-    found: dict[str, None] = {}
-    for name in names:
-        for unit in ROLES[name].units if name in ROLES else ():
-            if services.exists(unit):
-                found[unit] = None
-                break
-    return list(found)
+def installed_units(names: Iterable[str], services: Services) -> dict[str, tuple[str, ...]]:
+    """For each of the roles `names` the units on this host that can run it; names nobody knows do not count.
+
+    Packages bring units of an older generation beside today's, and a server that was upgraded in place runs those.
+    """
+    return {name: tuple(unit for unit in ROLES[name].units if services.exists(unit)) for name in names if name in ROLES}
 
 
 def ours(units: Iterable[str]) -> list[str]:

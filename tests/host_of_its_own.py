@@ -60,6 +60,9 @@ nsslapd-suffix: dc=example,dc=test
 """
 
 
+AUTHORITY_SUFFIX = "o=ipaca"
+
+
 @dataclass
 class OwnHost:
     """The host: its root folder, the machine that stands on it, and the fakes to steer."""
@@ -93,7 +96,7 @@ class OwnHost:
 
     def leftovers(self) -> list[Path]:
         hidden = list(self.backups.glob(".*")) if self.backups.exists() else []
-        return [*hidden, *self.path("/var/lib/dirsrv/slapd-EXAMPLE-TEST/bak").glob(".*")]
+        return [*hidden, *self.path("/var/lib/dirsrv").glob("slapd-*/bak/.*")]
 
     def files(self) -> dict[str, bytes]:
         """Everything below /etc: path → content."""
@@ -102,6 +105,34 @@ class OwnHost:
             for path in sorted(self.path("/etc").rglob("*"))
             if path.is_file()
         }
+
+
+def give_own_instance_to_authority(host: OwnHost) -> None:
+    """Make it a server that was upgraded in place: a second instance, PKI-IPA, with o=ipaca on another library."""
+    for folder in ("etc/dirsrv", "var/lib/dirsrv"):
+        (host.root / folder / "slapd-PKI-IPA").mkdir()
+    for folder in ("bak", "db"):
+        host.path(f"/var/lib/dirsrv/slapd-PKI-IPA/{folder}").mkdir()
+    dse = (
+        DSE.format(root=host.root, user=ME).replace("slapd-EXAMPLE-TEST", "slapd-PKI-IPA").replace("userRoot", "ipaca")
+    )
+    dse = dse.replace("dc=example,dc=test", AUTHORITY_SUFFIX)
+    host.path("/etc/dirsrv/slapd-PKI-IPA/dse.ldif").write_text(dse)
+    add_records(host)
+    host.directory.homes = {"EXAMPLE-TEST": ("userRoot",), "PKI-IPA": ("ipaca",)}
+
+
+def give_records_to_domains_instance(host: OwnHost) -> None:
+    """Make it a server with an authority as they are today: o=ipaca is a backend of the one instance."""
+    dse = host.path("/etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif")
+    backend = DSE[DSE.index("dn: cn=userRoot") :].replace("userRoot", "ipaca")
+    dse.write_text(dse.read_text() + backend.replace("dc=example,dc=test", AUTHORITY_SUFFIX))
+    add_records(host)
+
+
+def add_records(host: OwnHost) -> None:
+    """What an authority keeps in the directory."""
+    host.directory.entries["ipaca"] = [AUTHORITY_SUFFIX, f"cn=1,{AUTHORITY_SUFFIX}"]
 
 
 def make_host(root: Path) -> OwnHost:

@@ -20,7 +20,8 @@ from ipabackup.errors import DirectoryFailure, WrongPassword
 class FakeDirectory:
     """An installed directory server: `entries` leads from a backend's name to the DNs that it holds.
 
-    The binary copy of an instance is one file with a line an entry.  `broken` names deeds that fail.
+    The binary copy of an instance is one file with a line an entry.  `broken` names deeds that fail.  `homes` leads
+    from an instance's name to its backends; one that is not in it holds all of them.
     """
 
     def __init__(self, entries: dict[str, list[str]], *, version: str = "3.1.2", password: str = "Secret123") -> None:
@@ -28,6 +29,7 @@ class FakeDirectory:
         self.version = version
         self.password = password
         self.broken: set[str] = set()
+        self.homes: dict[str, tuple[str, ...]] = {}
         self.masters: dict[str, set[str]] = {"ipa1.example.test": {"KDC", "HTTP"}}
         self.deeds: list[str] = []
         self.ruv: list[str] = []
@@ -36,20 +38,22 @@ class FakeDirectory:
         return self.version
 
     def archive(self, instance: Instance, target: Path) -> None:
-        self.archive_as(f"archive {instance.name}", target)
+        self.archive_as(f"archive {instance.name}", instance.name, target)
 
-    def archive_as(self, deed: str, target: Path) -> None:
+    def archive_as(self, deed: str, instance: str, target: Path) -> None:
         self._do(deed)
         target.mkdir()
-        lines = [f"{name}\t{dn}\n" for name, dns in self.entries.items() for dn in dns]
+        held = self.homes.get(instance, tuple(self.entries))
+        lines = [f"{name}\t{dn}\n" for name in held for dn in self.entries[name]]
         (target / "data.mdb").write_text("".join(lines))
 
     def unarchive(self, instance: Instance, source: Path) -> None:
-        self.unarchive_as(f"unarchive {instance.name}", source)
+        self.unarchive_as(f"unarchive {instance.name}", instance.name, source)
 
-    def unarchive_as(self, deed: str, source: Path) -> None:
+    def unarchive_as(self, deed: str, instance: str, source: Path) -> None:
         self._do(deed)
-        self.entries = {name: [] for name in self.entries}
+        for name in self.homes.get(instance, tuple(self.entries)):
+            self.entries[name] = []
         for line in (source / "data.mdb").read_text().splitlines():
             name, dn = line.split("\t")
             self.entries.setdefault(name, []).append(dn)
@@ -181,6 +185,11 @@ class FakeMaster:
         return {name: frozenset() for name in (self._realm.name, *self._realm.agreements)}
 
 
+def instance_at(uri: str) -> str:
+    """The name of the instance with this socket."""
+    return uri.rpartition("slapd-")[2].partition(".socket")[0]
+
+
 class FakeRunning:
     """The same directory, running: what online tasks and searches see."""
 
@@ -198,10 +207,10 @@ class FakeRunning:
         return {host: frozenset(services) for host, services in self._directory.masters.items()}
 
     def backup(self, uri: str, target: Path) -> None:
-        self._directory.archive_as("online backup", target)
+        self._directory.archive_as("online backup", instance_at(uri), target)
 
     def restore(self, uri: str, source: Path) -> None:
-        self._directory.unarchive_as("online restore", source)
+        self._directory.unarchive_as("online restore", instance_at(uri), source)
 
     def load(self, uri: str, backend: str, source: Path) -> None:
         self._directory.load_as(f"online import {backend}", backend, source)
