@@ -37,7 +37,7 @@ SHIPPED = Path(__file__).parent / "inventory"
 GENERATIONS = frozenset({"v3", "redhat", "debian"})
 
 # What tells a generation; the first that exists decides.
-_SIGNS_OF = (("/var/lib/pki-ca", "v3"), ("/etc/debian_version", "debian"), ("/etc/redhat-release", "redhat"))
+_SIGNS_OF = (("/etc/debian_version", "debian"), ("/var/lib/pki-ca", "v3"), ("/etc/redhat-release", "redhat"))
 _KEYS = frozenset({"paths", "kind", "generations", "optional", "exclusive", "exclude", "reason"})
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 

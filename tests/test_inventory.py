@@ -110,6 +110,8 @@ def test_only_what_this_generation_should_have_is_missed() -> None:
     guessed = Names("R", "d", "h", ())
     missing = resolve(rules, guessed, Existing("/etc/redhat-release")).missing
     assert [found.pattern for found in missing] == ["/b", "/d"]
+    upgraded = Existing("/var/lib/pki-ca", "/etc/debian_version")
+    assert [found.pattern for found in resolve(rules, guessed, upgraded).missing] == ["/a", "/d"]
 
 
 @pytest.mark.row("F3")
