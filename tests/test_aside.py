@@ -71,3 +71,13 @@ def test_databases_that_cannot_be_kept_stay_where_they_are(
     with pytest.raises(OSError, match="zzz"):
         keep(home, elsewhere / "aside", needed=needed)
     assert set(content(home)) == before
+
+
+@pytest.mark.row("R14")
+def test_databases_that_were_moved_already_move_back(home: Path) -> None:
+    """Nothing can be moved into itself: here the last entry, after the others."""
+    before = content(home)
+    with pytest.raises(OSError, match="zzz"):
+        keep(home, home / "zzz", needed=False)
+    (home / "zzz").rmdir()
+    assert content(home) == before
