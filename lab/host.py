@@ -151,11 +151,14 @@ class Host:
     # The directory
 
     @contextmanager
-    def ldap(self) -> Iterator[Any]:
-        """Connect to the directory as Directory Manager, over the lab's network; a python-ldap connection."""
+    def ldap(self, port: int = 389) -> Iterator[Any]:
+        """Connect to the directory as Directory Manager, over the lab's network; a python-ldap connection.
+
+        Another ``port`` than the usual one is that of another instance.
+        """
         import ldap
 
-        connection = ldap.initialize(f"ldap://{self.address}:389")
+        connection = ldap.initialize(f"ldap://{self.address}:{port}")
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
         connection.set_option(ldap.OPT_TIMEOUT, 60)
         connection.simple_bind_s("cn=Directory Manager", self.topology.passwords.directory_manager)

@@ -10,6 +10,11 @@ from lab.install import installation
 
 BACKUPS = "/var/lib/ipa/backup"
 
+#: Where FreeIPA keeps httpd's keytab, today's path first.
+HTTP_KEYTABS = ("/var/lib/ipa/gssproxy/http.keytab", "/etc/httpd/conf/ipa.keytab")
+#: Where BIND has its own, on Debian and elsewhere; a server without DNS has none.
+DNS_KEYTABS = ("/etc/bind/named.keytab", "/etc/named.keytab")
+
 #: FreeIPA's own mark of an installed server.
 CONFIGURATION = "/etc/ipa/default.conf"
 
@@ -38,6 +43,28 @@ def back_up(host: Host, *options: str) -> str:
 def restore(host: Host, backup: str, *options: str) -> CommandResult:
     """Restore a backup without being asked anything."""
     return host.run(["ipa-restore", "-U", backup, *options], timeout=900)
+
+
+def new_keys(host: Host) -> None:
+    """Give a server keys that fit the data of another installation that was restored on it, and restart it.
+
+    As Directory Manager, because nobody gets a ticket before.
+    """
+
+    def get(principal: str, keytab: str) -> None:
+        password = host.topology.passwords.directory_manager
+        argv = ["ipa-getkeytab", "-k", keytab, "-p", principal, "-s", host.fqdn]
+        host.run([*argv, "-D", "cn=directory manager", "-w", password])
+
+    get(f"ldap/{host.fqdn}", "/etc/dirsrv/ds.keytab")
+    host.run(["systemctl", "restart", f"dirsrv@{host.instance}.service"])
+    for service, keytabs in (("HTTP", HTTP_KEYTABS), ("DNS", DNS_KEYTABS)):
+        for keytab in (path for path in keytabs if host.testinfra.file(path).exists):
+            get(f"{service}/{host.fqdn}", keytab)
+    get(f"host/{host.fqdn}", "/etc/krb5.keytab")
+    host.run(["ipactl", "restart"])
+    host.run(["systemctl", "restart", "sssd"])
+    host.run(["kdestroy", "-A"])
 
 
 def visible_backups(host: Host) -> list[str]:

@@ -39,11 +39,11 @@ def install_from_file(
     return replica.run(argv, check=check, timeout=900)
 
 
-def entry_exists(host: Host, dn: str) -> bool:
-    """Whether a master's directory has an entry."""
+def entry_exists(host: Host, dn: str, port: int = 389) -> bool:
+    """Whether a master's directory (the instance on this port) has an entry."""
     import ldap
 
-    with host.ldap() as connection:
+    with host.ldap(port) as connection:
         try:
             connection.search_s(dn, ldap.SCOPE_BASE, "(objectClass=*)", ["1.1"])
         except ldap.NO_SUCH_OBJECT:

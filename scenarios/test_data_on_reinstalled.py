@@ -3,20 +3,9 @@
 import pytest
 
 from lab.host import Host
-from scenarios.deeds import back_up, install, restore, uninstall
+from scenarios.deeds import back_up, install, new_keys, restore, uninstall
 
-#: Where FreeIPA keeps httpd's keytab, today's path first.
-HTTP_KEYTABS = ("/var/lib/ipa/gssproxy/http.keytab", "/etc/httpd/conf/ipa.keytab")
-#: Where BIND has its own, on Debian and elsewhere; a server without DNS has none.
-DNS_KEYTABS = ("/etc/bind/named.keytab", "/etc/named.keytab")
 USERS = ("tuser1", "tuser2")
-
-
-def _new_keys(host: Host, principal: str, keytab: str) -> None:
-    """New keys for a service, as Directory Manager: nobody has a ticket yet."""
-    password = host.topology.passwords.directory_manager
-    argv = ["ipa-getkeytab", "-k", keytab, "-p", principal, "-s", host.fqdn]
-    host.run([*argv, "-D", "cn=directory manager", "-w", password])
 
 
 @pytest.mark.row("T13", "R1")
@@ -31,16 +20,7 @@ def test_data_alone_brings_users_back_to_a_reinstalled_server(master: Host) -> N
 
     restore(master, backup)
 
-    _new_keys(master, f"ldap/{master.fqdn}", "/etc/dirsrv/ds.keytab")
-    master.run(["systemctl", "restart", f"dirsrv@{master.instance}.service"])
-    for service, keytabs in (("HTTP", HTTP_KEYTABS), ("DNS", DNS_KEYTABS)):
-        for keytab in (path for path in keytabs if master.testinfra.file(path).exists):
-            _new_keys(master, f"{service}/{master.fqdn}", keytab)
-    _new_keys(master, f"host/{master.fqdn}", "/etc/krb5.keytab")
-    master.run(["ipactl", "restart"])
-    master.run(["systemctl", "restart", "sssd"])
-
-    master.run(["kdestroy", "-A"])
+    new_keys(master)
     master.kinit()
     assert "User login: admin" in master.run(["ipa", "user-show", "admin"]).stdout
     found = master.run(["ipa", "user-find"]).stdout
