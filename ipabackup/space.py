@@ -108,7 +108,7 @@ def _seen_whole(binary: int, library: str, format: int) -> float:
     """
     mdb = library == "mdb"
     if format == STOCK_FORMAT:
-        return 1.15 if mdb else 1.0
+        return 1.15 if mdb else 0.9
     small = max(0.0, 1.0 - binary / (64 << 20))
     return 0.5 + 0.25 * small if mdb else 0.7 + 0.3 * small
 
