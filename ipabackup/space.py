@@ -2,7 +2,7 @@
 
 How well a payload will be compressed is not known beforehand: samples of the databases and of the files are compressed.
 How much of the databases will come out as LDIF is told by how much of the samples looks like it (both libraries keep
-entries as LDIF).  The factors were measured at 3,000, 20,000 and 100,000 users.
+entries as LDIF).  The factors were measured with 3,000 and 20,000 users.
 """
 
 from __future__ import annotations
@@ -107,10 +107,10 @@ def _seen_whole(binary: int, library: str, format: int) -> float:
     their keys before.  gzip sees 32 KiB, and that order rather hinders it.
     """
     mdb = library == "mdb"
-    if format == STOCK_FORMAT:
-        return 1.15 if mdb else 0.9
     small = max(0.0, 1.0 - binary / (64 << 20))
-    return 0.5 + 0.25 * small if mdb else 0.7 + 0.3 * small
+    if format == STOCK_FORMAT:
+        return 1.3 - 0.2 * small if mdb else 0.9
+    return 0.58 + 0.14 * small if mdb else 0.7 + 0.3 * small
 
 
 def _samples(files: Sequence[tuple[Path, int]], total: int) -> Iterator[bytes]:
