@@ -72,6 +72,14 @@ def test_a_changelog_that_was_trimmed_past_the_backup_is_an_obstacle_but_only_wh
 
 
 @pytest.mark.row("R9")
+def test_a_master_that_does_not_tell_how_long_it_keeps_changes_is_taken_to_do_so_for_a_week() -> None:
+    silent = replace(supplier(), retention={})
+    assert "for 7 days (assumed" in reasons(silent)
+    recent = replace(BACKED_UP, newest={4: change(-10 * DAY, 4), 5: change(-6 * DAY, 5)})
+    assert reasons(silent, vector=recent) == ""
+
+
+@pytest.mark.row("R9")
 def test_a_replica_younger_than_the_backup_has_to_be_supplied_from_its_first_change() -> None:
     known = {4: change(-10 * DAY, 4), 5: change(-10 * DAY, 5), 6: change(-60, 6)}
     assert reasons(supplier(newest=known, kept=Retention(seconds=31 * DAY))) == ""

@@ -10,6 +10,7 @@ import pytest
 
 from ipabackup.archive.gpg import Keyring
 from ipabackup.backup import BackupOptions, plan_backup
+from ipabackup.directory.agreements import Agreement
 from ipabackup.errors import (
     DamagedBackup,
     Incomplete,
@@ -26,7 +27,7 @@ from ipabackup.errors import (
 )
 from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
-from ipabackup.restore.peers import younger_than
+from ipabackup.restore.peers import Peers, younger_than
 from ipabackup.server import Server
 from ipabackup.store import extract_backup, open_backup
 from tests.host_of_its_own import ME, OwnHost, make_host
@@ -338,6 +339,25 @@ def test_agreements_on_other_masters_are_off_before_data_is_touched(
     assert any(f"{second_master}: ipa-replica-manage re-initialize --from=ipa1.example.test" in note for note in notes)
 
 
+@pytest.mark.row("R15")
+def test_the_commands_to_type_go_outward_and_name_the_neighbour_that_was_filled_before(host: OwnHost) -> None:
+    def sends(*consumers: str, suffix: str = "dc=example, dc=test") -> list[Agreement]:
+        return [Agreement(f"cn={consumer}", suffix, consumer, True) for consumer in consumers]
+
+    peers = Peers("ipa1", ("ipa2", "ipa3", "ipa4", "ipa5"), None, host.machine)
+    peers.learn("ipa3", sends("ipa2", "ipa4"))
+    peers.learn("ipa2", sends("ipa1", "ipa3", "ipa4"))
+    peers.learn("ipa1", sends("ipa2"))
+    peers.learn("ipa1", sends("ipa2", suffix="o=ipaca"))
+    assert peers.commands() == [
+        ("ipa2", "ipa-replica-manage re-initialize --from=ipa1"),
+        ("ipa2", "ipa-csreplica-manage re-initialize --from=ipa1"),
+        ("ipa3", "ipa-replica-manage re-initialize --from=ipa2"),
+        ("ipa4", "ipa-replica-manage re-initialize --from=ipa2"),
+        ("ipa5", "ipa-replica-manage re-initialize --from=ipa1"),
+    ]
+
+
 @pytest.mark.row("R8")
 def test_masters_out_of_reach_are_named_and_the_status_says_so(second_master: str, host: OwnHost, backup: Path) -> None:
     host.masters.down = {second_master}
@@ -420,6 +440,20 @@ def test_a_master_is_younger_only_when_the_realms_own_entries_are_restored() -> 
     assert younger_than(known, ["b", "c"], ["o=ipaca", "DC=example,dc=test"]) == ("c",)
     assert younger_than(known, ["b", "c"], ["o=ipaca"]) == ()
     assert younger_than(record, ["b", "c"], ["dc=example,dc=test"]) == (), "nobody wrote down who the masters were"
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_falls_silent_is_named_and_the_others_are_filled_all_the_same(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", "ipa3.example.test"
+    host.directory.masters[third] = {"KDC"}
+    host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
+    host.masters.silent = {second_master}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} does not tell its agreements"):
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.masters.generations[third] == "new"
+    assert f"enable {third}" in host.directory.deeds
 
 
 @pytest.mark.row("R15")

@@ -12,7 +12,7 @@ from typing import Any
 
 import ldap
 
-from ipabackup.directory.instances import LDBM, normalised
+from ipabackup.directory.instances import LDBM, normalised, parse_config
 from ipabackup.directory.vectors import Vector, parse_vector
 
 MAPPING_TREE = "cn=mapping tree,cn=config"
@@ -67,9 +67,13 @@ class Replica:
     changes: int = 0
 
     def due(self) -> str:
-        """The newest change of its own that all other masters should have."""
+        """The newest change of its own that all other masters should have.
+
+        One from before the generation is none of it: a re-initialised master keeps such numbers of its own.
+        """
         own = self.vector.newest.get(self.number, "")
-        return self.sent if self.sent and self.sent < own else own
+        due = self.sent if self.sent and self.sent < own else own
+        return due if due[:8] >= self.vector.generation[:8] else ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,15 @@ def _read(
         (dn, {name.lower(): [text.decode("utf-8", "replace") for text in texts] for name, texts in attributes.items()})
         for dn, attributes in entries
         if dn
+    ]
+
+
+def agreements_in(dse: bytes) -> list[Agreement]:
+    """Every agreement in the configuration `dse`."""
+    return [
+        _agreement(dn, values)
+        for dn, values in parse_config(dse, "dse.ldif").items()
+        if _AGREEMENT in [name.lower() for name in values.get("objectclass", ())]
     ]
 
 

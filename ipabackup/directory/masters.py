@@ -30,8 +30,11 @@ _FLOW = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPau
 _DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
 # Conflict entries are LDAP subentries since 389 DS 1.4, which a search shows only when it asks for them.
 _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*))"
-#: Seconds for one question to another master.
-_SECONDS = 15
+#: Seconds for another master to be reached, and for one answer: one that has just been filled is busy for a while.
+_REACHED, _ANSWERED = 15, 120
+
+# python-ldap's own time limit comes without a word.
+_NAMELESS = "no answer in time"
 
 #: An agreement's flow control: attribute → values.
 Flow = Mapping[str, "list[bytes]"]
@@ -243,10 +246,10 @@ def _connect(host: str, password: str | None, authority: Path) -> Any:
 
 
 def _patience(connection: Any) -> None:
-    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _SECONDS)
-    connection.set_option(ldap.OPT_TIMEOUT, _SECONDS)
+    connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _REACHED)
+    connection.set_option(ldap.OPT_TIMEOUT, _ANSWERED)
 
 
 def _told(error: ldap.LDAPError) -> str:
     details = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    return ": ".join(str(details[key]) for key in ("desc", "info") if details.get(key)) or str(error)
+    return ": ".join(str(details[key]) for key in ("desc", "info") if details.get(key)) or str(error) or _NAMELESS

@@ -29,6 +29,8 @@ from ipabackup.store import OpenedBackup
 
 _CHUNK = 1 << 20
 _NEVER = "19700101000000Z"
+#: Seconds that changes are taken to be kept by a master that does not tell the caller: 389 DS's own default.
+_ASSUMED = 7 * 86400
 
 
 @dataclass(frozen=True)
@@ -145,15 +147,17 @@ def _cannot_supply(
     filled = max((ended for ended in _filled(suffix, supplier.host, suppliers)), default="")
     if filled > made.astimezone(timezone.utc).strftime("%Y%m%d%H%M%SZ"):
         yield f"{supplier.host} was itself re-initialised with {suffix} after the backup, at {filled}"
-    limit = supplier.retention.get(normalised(suffix), Retention()).seconds
+    told = supplier.retention.get(normalised(suffix))
+    limit = _ASSUMED if told is None else told.seconds
     if limit:
         gone = {number: point for number, point in needed.items() if seconds_of(point) < now - limit}
         if gone:
+            assumed = " (assumed: it does not tell this account)" if told is None else ""
             number, oldest = min(gone.items(), key=lambda item: item[1])
             when = datetime.fromtimestamp(seconds_of(oldest), timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
             yield (
-                f"{supplier.host} keeps changes of {suffix} for {_days(limit)}, and would have to go on after one of "
-                f"{when} (replica {number})"
+                f"{supplier.host} keeps changes of {suffix} for {_days(limit)}{assumed}, and would have to go on after "
+                f"one of {when} (replica {number})"
             )
 
 

@@ -307,6 +307,7 @@ def _mute(run: _Run, report: Reporter) -> None:
     for instance in {one.target.name: one.target for one in run.chosen}.values():
         if run.machine.services.is_active(instance.unit):
             with run.machine.masters.here(instance.ldapi_uri) as master:
+                run.peers.learn(run.peers.host, master.agreements())
                 switched = master.disable()
             report.note(f"slapd-{instance.name}: {len(switched)} agreements switched off")
         else:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipabackup.directory.agreements import disabled_in
-from ipabackup.directory.instances import Instance
+from ipabackup.directory.agreements import Agreement, agreements_in, disabled_in
+from ipabackup.directory.instances import Instance, normalised
 from ipabackup.directory.masters import PeerFailure
 from ipabackup.errors import PeersUnreachable
+from ipabackup.realm.verdict import tool
 from ipabackup.record import ServerRecord
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter, Step
@@ -24,8 +25,9 @@ class Peers:
     """The other masters, and what became of them.
 
     `names` are those of the running directory, or, when that is down or gone, those that the backup knows.
-    `unreachable` leads from a name to the reason.  `younger` are those of `names` that are no masters any more with the
-    restored data: it has neither their keys nor their place in the realm.
+    `unreachable` leads from a name to the reason, `ways` from a suffix (normalised) to whom each master sends it.
+    `younger` are those of `names` that are no masters any more with the restored data: it has neither their keys nor their
+    place in the realm.
     """
 
     host: str
@@ -34,6 +36,7 @@ class Peers:
     machine: Machine
     younger: tuple[str, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
+    ways: dict[str, dict[str, set[str]]] = field(default_factory=dict)
     reinitialized: bool = False
 
     def step(self) -> Step:
@@ -44,6 +47,7 @@ class Peers:
         for name in self.names:
             try:
                 with self.machine.masters.at(name, self.password) as master:
+                    self.learn(name, master.agreements())
                     switched = master.disable()
             except PeerFailure as error:
                 self.unreachable[name] = error.message
@@ -55,19 +59,55 @@ class Peers:
         """Switch off the agreements in the configuration of stopped instances."""
         for instance in instances:
             dse = instance.config_dir / "dse.ldif"
-            changed, count = disabled_in(dse.read_bytes())
+            content = dse.read_bytes()
+            self.learn(self.host, agreements_in(content))
+            changed, count = disabled_in(content)
             if count:
                 _rewritten(dse, changed)
                 report.note(f"slapd-{instance.name}: {count} agreements switched off")
+
+    def learn(self, supplier: str, agreements: Iterable[Agreement]) -> None:
+        """Note whom a master supplies: each has to be re-initialised by a neighbour."""
+        for agreement in agreements:
+            ways = self.ways.setdefault(normalised(agreement.suffix), {})
+            ways.setdefault(supplier.lower(), set()).add(agreement.consumer.lower())
+
+    def commands(self) -> list[tuple[str, str]]:
+        """What to type on which master to fill all others, outward from this one: a neighbour after its supplier.
+
+        One that no known agreement leads to is to be filled from here.
+        """
+        found: list[tuple[int, str, str, str]] = []
+        for suffix, ways in self.ways.items():
+            hop, done, distance = {self.host.lower()}, {self.host.lower()}, 0
+            while hop:
+                distance += 1
+                suppliers = {
+                    consumer: name
+                    for name in sorted(hop, reverse=True)
+                    for consumer in ways.get(name, set()) - done - set(self.younger)
+                }
+                found += [(distance, name, suffix, supplier) for name, supplier in suppliers.items()]
+                hop = set(suppliers)
+                done |= hop
+        led_to = {name for _, name, _, _ in found}
+        lines = [
+            (name, f"{tool(suffix)} re-initialize --from={supplier}")
+            # "dc=" comes before "o=ipaca": the domain first, which brings the masters' own accounts.
+            for _, name, suffix, supplier in sorted(found)
+        ]
+        lost = [name for name in self.names if name.lower() not in led_to and name not in self.younger]
+        return lines + [(name, f"ipa-replica-manage re-initialize --from={self.host}") for name in lost]
 
     def conclude(self, report: Reporter) -> None:
         """Say what the other masters need now; raises PeersUnreachable when some could not be reached."""
         if not self.names or self.reinitialized:
             return
-        report.note("The other masters keep their data until they are re-initialised. On each of them run:")
-        for name in self.names:
-            if name not in self.younger:
-                report.note(f"  {name}: ipa-replica-manage re-initialize --from={self.host}")
+        report.show(
+            "The other masters keep their data until they are re-initialised. On each of them run, in this order:"
+        )
+        for name, command in self.commands():
+            report.show(f"  {name}: {command}")
         for name in self.younger:
             report.warn(stranded(name))
         if self.unreachable:

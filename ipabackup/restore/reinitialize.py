@@ -184,12 +184,16 @@ class _Walk:
                 self._report.warn(error.message)
 
     def _agreements(self, supplier: str, suffix: str) -> list[tuple[Master, Agreement]]:
-        found = []
-        for master in self._reached(supplier):
-            for agreement in master.agreements():
-                if same_suffix(agreement.suffix, suffix):
-                    found.append((master, agreement))
-        return found
+        try:
+            return [
+                (master, agreement)
+                for master in self._reached(supplier)
+                for agreement in master.agreements()
+                if same_suffix(agreement.suffix, suffix)
+            ]
+        except PeerFailure as error:
+            self.troubles[supplier] = error.message.rstrip(".")
+            return []
 
     def _reached(self, name: str) -> list[Master]:
         if name not in self._masters:

@@ -11,6 +11,7 @@ from ipabackup.directory.agreements import (
     Agreement,
     Replica,
     Retention,
+    agreements_in,
     disabled_in,
     duration,
     find,
@@ -66,6 +67,8 @@ def test_every_agreement_in_a_configuration_is_switched_off_and_nothing_else_cha
     assert "nsds5replicaenabled: on" not in text
     assert text.startswith("dn: cn=config\nobjectClass: top\nnsslapd-port: 389\n\n")
     assert disabled_in(changed) == (changed, 2)
+    assert [(one.consumer, one.enabled) for one in agreements_in(DSE)] == [("ipa2.example.test", True)] * 2
+    assert not any(one.enabled for one in agreements_in(changed))
 
 
 def test_a_configuration_without_agreements_stays_as_it_is() -> None:

@@ -58,3 +58,12 @@ def test_when_a_total_update_cannot_begin_flow_control_is_put_back_at_once() -> 
     with pytest.raises(PeerFailure, match="ipa1 does not re-initialise ipa2: Server is unwilling"):
         LdapMaster("ipa1", connection).begin_refresh(AGREEMENT)
     assert connection.now["nsds5replicaflowcontrolwindow"] == b"500"
+
+
+def test_a_master_that_does_not_answer_in_time_is_said_not_to() -> None:
+    class Silent(Refreshing):
+        def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+            raise ldap.TIMEOUT
+
+    with pytest.raises(PeerFailure, match="ipa1 does not tell its agreements: no answer in time"):
+        LdapMaster("ipa1", Silent()).agreements()

@@ -111,6 +111,7 @@ class FakeMasters:
         self.generations: dict[str, str] = {name: "new"}
         self.down: set[str] = set()
         self.broken: set[str] = set()
+        self.silent: set[str] = set()
         self.enabled: set[str] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
@@ -137,6 +138,8 @@ class FakeMaster:
         self._realm, self._name = realm, name
 
     def agreements(self) -> list[Agreement]:
+        if self._name in self._realm.silent:
+            raise PeerFailure(f"{self._name} does not tell its agreements: no answer in time.")
         enabled = self._name in self._realm.enabled
         return [
             Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, enabled)

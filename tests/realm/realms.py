@@ -27,7 +27,7 @@ def replica(
     name: str,
     consumers: Sequence[str | Agreement],
     *,
-    generation: str = "6b02",
+    generation: str = "6a02",
     newest: Mapping[int, str] | None = None,
     sent: str = "",
 ) -> Replica:

@@ -24,7 +24,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     host = make_host(tmp_path)
     names = (HOST, SECOND, THIRD)
     host.masters.agreements = {name: [other for other in names if other != name] for name in names}
-    host.masters.generations = dict.fromkeys(names, "same")
+    host.masters.generations = dict.fromkeys(names, "6a00")
     host.masters.newest = {name: {4: change(9, 4)} for name in names}
     host.masters.enabled = set(names)
     return host
@@ -79,14 +79,14 @@ def test_a_master_out_of_reach_is_told_apart_from_a_split(host: OwnHost) -> None
     assert found.state.unreachable == {THIRD: f"{THIRD} cannot be reached: no route."}
     with pytest.raises(PeersUnreachable, match=THIRD):
         conclude(found, HOST)
-    host.masters.generations[SECOND] = "other"
+    host.masters.generations[SECOND] = "6a11"
     with pytest.raises(NotOneRealm):
         conclude(verdict(host), HOST)
 
 
 def test_masters_that_are_left_out_are_neither_asked_nor_judged(host: OwnHost) -> None:
     host.masters.down = {THIRD}
-    host.masters.generations[THIRD] = "other"
+    host.masters.generations[THIRD] = "6a11"
     found = verdict(host, only={HOST, SECOND})
     assert found.one_realm
     assert set(found.state.masters) == {HOST, SECOND}

@@ -32,10 +32,10 @@ def test_masters_with_the_same_vectors_and_agreements_that_work_are_one_realm() 
 
 @pytest.mark.row("R15")
 def test_masters_of_different_generations_are_no_realm_whatever_their_agreements_say() -> None:
-    trouble = only(triangle(ipa3=replica("ipa3", ["ipa1", "ipa2"], generation="6b99", newest={})))
+    trouble = only(triangle(ipa3=replica("ipa3", ["ipa1", "ipa2"], generation="6a99", newest={})))
     assert trouble.kind == "generation"
     assert not trouble.passing
-    assert "6b02 on ipa1 and ipa2; 6b99 on ipa3" in trouble.message
+    assert "6a02 on ipa1 and ipa2; 6a99 on ipa3" in trouble.message
     assert "ipa-replica-manage re-initialize --from=" in trouble.remedy
 
 
@@ -60,6 +60,15 @@ def test_changes_that_never_leave_a_master_put_nobody_behind() -> None:
     ahead = replica("ipa1", ["ipa2", "ipa3"], newest=newest, sent=change(9, 1))
     assert judge(triangle(ipa1=ahead)) == []
     assert kinds(triangle(ipa1=replace(ahead, sent=change(10, 1)))) == ["behind", "behind"]
+
+
+def test_what_a_master_wrote_before_it_was_re_initialised_is_not_expected_of_others() -> None:
+    generation, fresh = change(100, 1), {1: change(120, 1), 2: ""}
+    kept = replica("ipa2", ["ipa1"], generation=generation, newest={**fresh, 2: change(90, 2)})
+    first = replica("ipa1", ["ipa2"], generation=generation, newest=fresh)
+    assert judge(state({"ipa1": first, "ipa2": kept})) == []
+    wrote = replica("ipa2", ["ipa1"], generation=generation, newest={**fresh, 2: change(101, 2)})
+    assert kinds(state({"ipa1": first, "ipa2": wrote})) == ["behind"]
 
 
 def test_an_agreement_that_is_off_does_not_mend_itself() -> None:
@@ -130,7 +139,7 @@ def test_two_masters_with_one_replica_number_are_told() -> None:
 
 
 def test_the_authoritys_suffix_is_mended_by_its_own_command() -> None:
-    realm = triangle(ipa3=replica("ipa3", ["ipa1", "ipa2"], generation="6b99"))
+    realm = triangle(ipa3=replica("ipa3", ["ipa1", "ipa2"], generation="6a99"))
     masters = {
         name: replace(one, replicas={"o=ipaca": replace(one.replicas[DOMAIN], suffix="o=ipaca")}, contents={})
         for name, one in realm.masters.items()
@@ -145,15 +154,15 @@ def test_the_table_has_a_row_a_master_and_suffix_with_how_far_behind_it_is() -> 
     lines = [" ".join(line.split()) for line in table(realm)]
     assert lines == [
         "MASTER SUFFIX GENERATION REPLICA ENTRIES LEVEL AGREEMENTS CONFLICTS",
-        f"ipa1 {DOMAIN} 6b02 1 7 current 2 on 0",
-        f"ipa2 {DOMAIN} 6b02 2 7 current 2 on 0",
-        f"ipa3 {DOMAIN} 6b02 3 7 behind 1 by 4 s 1 on, 1 off 0",
+        f"ipa1 {DOMAIN} 6a02 1 7 current 2 on 0",
+        f"ipa2 {DOMAIN} 6a02 2 7 current 2 on 0",
+        f"ipa3 {DOMAIN} 6a02 3 7 behind 1 by 4 s 1 on, 1 off 0",
         "ipa4 not reached",
     ]
 
 
 def test_masters_of_another_generation_are_not_called_behind() -> None:
-    lines = table(triangle(ipa3=replica("ipa3", [], generation="6b99", newest={})))
+    lines = table(triangle(ipa3=replica("ipa3", [], generation="6a99", newest={})))
     assert [line.split()[5] for line in lines[1:]] == ["current", "current", "current"]
 
 
