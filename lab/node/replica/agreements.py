@@ -86,6 +86,12 @@ def initialise(
         server.replace(dn, {name: before.get(name) or usual for name, usual in USUAL.items()})
 
 
+def enable(server: Directory, suffix: Suffix, host: str) -> None:
+    """Switch the agreement by which this server supplies `host` on, if there is one."""
+    if server.exists(suffix.agreement_dn(host)):
+        server.replace(suffix.agreement_dn(host), {"nsds5ReplicaEnabled": "on"})
+
+
 def restart_agreement(server: Directory, dn: str) -> None:
     """Have an agreement connect anew: an open connection keeps the name under which it was let in."""
     for state in ("off", "on"):

@@ -98,9 +98,14 @@ def disconnect(realm: Realm, one: str, other: str, *, force: bool = False) -> No
 
 
 def reinitialize(realm: Realm, host: str, source: str) -> None:
-    """Replace what `host` has by what `source` has. Raises Refused when that does not come to a good end."""
-    with realm.open(source) as server:
+    """Replace what `host` has by what `source` has. Raises Refused when that does not come to a good end.
+
+    A restore switches agreements off; between these two they are on again afterwards, in both directions.
+    """
+    with realm.open(source) as server, realm.open(host) as receiver:
         dn = _agreement_to(realm, server, source, host)
+        agreements.enable(receiver, realm.suffix, source)
+        agreements.enable(server, realm.suffix, host)
         try:
             agreements.initialise(
                 server, dn, elapsed=lambda seconds: realm.say(f"Update in progress, {seconds} seconds elapsed")
