@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from lab.execute import CommandResult
 from lab.host import Host
@@ -111,10 +112,20 @@ def check_realm(host: Host, *options: str, wait: float = ARRIVAL) -> CommandResu
     return host.run(argv, check=False, timeout=wait + 120)
 
 
+def troubles(result: CommandResult) -> list[dict[str, Any]]:
+    """What ``--check-realm --json`` found wrong: kind, suffix, hosts, message, remedy of each."""
+    found: list[dict[str, Any]] = _told(result)["troubles"]
+    return found
+
+
+def _told(result: CommandResult) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for item in map(json.loads, result.lines) if item["kind"] == "realm")
+    return found
+
+
 def assert_one_realm(*hosts: Host) -> None:
     """See that these hosts, and no others, are the masters of one realm: the same data, and every change arrives."""
     result = check_realm(hosts[0], "--json")
     assert result.status == 0, check_realm(hosts[0], wait=0).describe()
-    told = next(item for item in map(json.loads, result.lines) if item["kind"] == "realm")
-    named = sorted(master["host"] for master in told["masters"])
+    named = sorted(master["host"] for master in _told(result)["masters"])
     assert named == sorted(host.fqdn for host in hosts), f"other masters than expected: {named}"

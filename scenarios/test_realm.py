@@ -1,14 +1,16 @@
 """Restores in a realm of two masters: what the other one may do, and how it comes along."""
 
+import re
+
 import pytest
 
 from lab.host import Host
 from lab.realm import Realm
 from lab.waiting import wait_for
 from scenarios.deeds import back_up, restore
-from scenarios.masters import assert_one_realm, password_options
+from scenarios.masters import CA_SUFFIX, assert_one_realm, check_realm, password_options, troubles
 
-PEERS_UNREACHABLE = 8
+REFUSED, PEERS_UNREACHABLE, NOT_ONE_REALM = 3, 8, 10
 
 
 @pytest.fixture
@@ -32,6 +34,15 @@ def _add(host: Host, user: str) -> None:
 def _assert_arrives(source: Host, target: Host, marker: str) -> None:
     _add(source, marker)
     wait_for(f"{marker} to arrive on {target.fqdn}", lambda: _knows(target, marker), limit=60)
+
+
+def _keep_changes(host: Host, age: str) -> None:
+    """Have a master keep changes of the domain in its changelog for so long; it does for ever by default."""
+    import ldap
+
+    dn = "cn=changelog,cn=userRoot,cn=ldbm database,cn=plugins,cn=config"
+    with host.ldap() as connection:
+        connection.modify_s(dn, [(ldap.MOD_REPLACE, "nsslapd-changelogmaxage", [age.encode()])])
 
 
 @pytest.mark.row("R8", "R9", "R15", "T10")
@@ -79,16 +90,79 @@ def test_a_master_that_was_not_reached_is_named_and_cannot_undo_the_restore(pair
     assert not _knows(first, "after")
     assert not _knows(first, "later")
 
+    # Agreements that are on, and two generations: that is no realm, and both commands that are printed mend it.
+    split = check_realm(first, "--json")
+    assert split.status == NOT_ONE_REALM, split.describe()
+    kinds = {(one["kind"], one["suffix"]) for one in troubles(split)}
+    assert {("generation", first.topology.suffix), ("generation", CA_SUFFIX)} <= kinds
+    commands = re.findall(
+        rf"^ *{re.escape(second.fqdn)}: (ipa-\S+ re-initialize --from=\S+)$", result.stdout, re.MULTILINE
+    )
+    assert [command.split()[0] for command in commands] == ["ipa-replica-manage", "ipa-csreplica-manage"], (
+        result.describe()
+    )
+    for command in commands:
+        second.run([*command.split(), "-p", second.topology.passwords.directory_manager])
+    assert_one_realm(first, second)
+    _assert_arrives(first, second, "forth")
+    assert not _knows(second, "after")
+
 
 @pytest.mark.row("R9")
-def test_a_server_that_catches_up_gets_what_it_missed_from_its_peer(pair: tuple[Host, Host]) -> None:
+def test_a_server_catches_up_with_a_peer_that_still_has_all_changes_and_no_other(pair: tuple[Host, Host]) -> None:
     first, second = pair
     backup = back_up(first, "--data")
     _assert_arrives(second, first, "after")
+    since = ["systemctl", "show", "-P", "ActiveEnterTimestampMonotonic", f"dirsrv@{first.instance}.service"]
 
-    restore(first, backup, "--replication=catch-up")
+    def refused(why: str, *options: str) -> None:
+        started = first.run(since).stdout
+        result = first.run(["ipa-restore", "-U", backup, "--replication=catch-up", *options], check=False)
+        assert result.status == REFUSED, result.describe()
+        assert why in result.stderr
+        assert first.run(since).stdout == started, "the directory server was stopped"
+
+    first.run(["kdestroy"])
+    refused(f"{second.fqdn}: there is neither a password (-p) nor a Kerberos ticket")
+
+    restore(first, backup, "--replication=catch-up", *password_options(first))
+    first.kinit()
 
     wait_for("the missed user to come back", lambda: _knows(first, "after"), limit=90)
     _assert_arrives(first, second, "forth")
     _assert_arrives(second, first, "back")
     assert_one_realm(first, second)
+
+    # The peer keeps changes for a second now: what the backup ends with is older, and it could not go on from there.
+    _keep_changes(second, "1s")
+    refused(f"{second.fqdn} keeps changes of {first.topology.suffix} for 1 s", *password_options(first))
+
+
+@pytest.mark.row("R8", "R9", "R15", "T10")
+def test_the_masters_of_a_line_are_filled_outward_one_after_the_other(make_realm) -> None:  # type: ignore[no-untyped-def]
+    realm: Realm = make_realm("line")
+    first, second, third = (realm.host(name) for name in ("ipa1", "ipa2", "ipa3"))
+    first.kinit()
+    _add(first, "before")
+    backup = back_up(first, "--data")
+    for host in (second, third):
+        host.kinit()
+    _assert_arrives(third, first, "after")
+
+    result = restore(first, backup, "-v", "--reinitialize-peers", *password_options(first))
+
+    filled = re.findall(r"(\S+) has been re-initialised with (\S+)", result.stdout)
+    suffixes = {first.topology.suffix, CA_SUFFIX}
+    assert [host for host, _ in filled] == [second.fqdn] * 2 + [third.fqdn] * 2, result.describe()
+    assert {suffix for _, suffix in filled[:2]} == {suffix for _, suffix in filled[2:]} == suffixes
+    rows = [line.split() for line in result.lines if " current " in line]
+    assert sorted((row[0], row[1]) for row in rows) == sorted(
+        (host.fqdn, suffix) for host in (first, second, third) for suffix in suffixes
+    )
+    for host in (first, second, third):
+        host.kinit()
+        assert _knows(host, "before")
+        assert not _knows(host, "after"), f"{host.fqdn} brought the later user back"
+    _assert_arrives(first, third, "forth")
+    _assert_arrives(third, first, "back")
+    assert_one_realm(first, second, third)
