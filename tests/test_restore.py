@@ -444,10 +444,9 @@ def test_a_master_is_younger_only_when_the_realms_own_entries_are_restored() -> 
 
 @pytest.mark.row("R15")
 def test_a_master_that_falls_silent_is_named_and_the_others_are_filled_all_the_same(
-    second_master: str, host: OwnHost, backup: Path
+    second_master: str, third_master: str, host: OwnHost, backup: Path
 ) -> None:
-    first, third = "ipa1.example.test", "ipa3.example.test"
-    host.directory.masters[third] = {"KDC"}
+    first, third = "ipa1.example.test", third_master
     host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
     host.masters.silent = {second_master}
     with pytest.raises(PeersUnreachable, match=f"{second_master} does not tell its agreements"):

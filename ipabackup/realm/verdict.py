@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ipabackup.directory.agreements import Replica
+from ipabackup.directory.agreements import Agreement, Replica, status_code
 from ipabackup.directory.vectors import seconds_of
 from ipabackup.realm.state import RealmState
 
@@ -13,6 +13,8 @@ CA_SUFFIX = "o=ipaca"
 _SHOWN = 5
 # The number of every replica that takes no changes from clients.
 _READ_ONLY = 65535
+# What an agreement says when its consumer has another generation: Error (19).
+_OTHER_GENERATION = 19
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,19 @@ def _agreements(suffix: str, replicas: Mapping[str, Replica], state: RealmState)
                 yield Trouble("stranger", suffix, hosts, f"{to}, which is no master of the realm, is left.", remedy)
             elif not agreement.enabled:
                 yield Trouble("off", suffix, hosts, f"{to} is switched off.", _from(suffix, agreement.consumer, host))
-            elif agreement.failing and agreement.consumer in state.masters:
+            elif (
+                agreement.failing and agreement.consumer in state.masters and not _mended(agreement, replica, replicas)
+            ):
                 remedy = f"On {agreement.consumer} run: {tool(suffix)} force-sync --from={host}"
                 yield Trouble("failing", suffix, hosts, f"{to} fails: {agreement.updated}.", remedy, passing=True)
     yield from _cut_off(suffix, replicas, state)
+
+
+def _mended(agreement: Agreement, replica: Replica, replicas: Mapping[str, Replica]) -> bool:
+    """Whether an agreement says that generations differ, which they do no more: it tries again only minutes later."""
+    consumer = replicas.get(agreement.consumer)
+    same = consumer is not None and consumer.vector.generation == replica.vector.generation
+    return same and status_code(agreement.updated) == _OTHER_GENERATION
 
 
 def _cut_off(suffix: str, replicas: Mapping[str, Replica], state: RealmState) -> Iterator[Trouble]:

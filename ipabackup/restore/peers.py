@@ -26,8 +26,8 @@ class Peers:
 
     `names` are those of the running directory, or, when that is down or gone, those that the backup knows.
     `unreachable` leads from a name to the reason, `ways` from a suffix (normalised) to whom each master sends it.
-    `younger` are those of `names` that are no masters any more with the restored data: it has neither their keys nor their
-    place in the realm.
+    `younger` are those of `names` that are no masters any more with the restored data: it has neither their keys nor
+    their place in the realm.
     """
 
     host: str

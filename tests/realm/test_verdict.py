@@ -86,6 +86,13 @@ def test_an_agreement_that_fails_says_why_and_may_recover_but_a_busy_consumer_is
     assert judge(triangle(ipa1=replica("ipa1", [busy, "ipa3"]))) == []
 
 
+def test_a_difference_of_generations_that_is_no_more_is_not_held_against_an_agreement() -> None:
+    stale = agreement("ipa2", updated="Error (19) Replica has different database generation ID")
+    assert judge(triangle(ipa1=replica("ipa1", [stale, "ipa3"]))) == []
+    spoilt = triangle(ipa1=replica("ipa1", [stale, "ipa3"]), ipa2=replica("ipa2", ["ipa1", "ipa3"], generation="6a99"))
+    assert "failing" in kinds(spoilt)
+
+
 def test_a_master_that_no_agreement_leads_to_is_cut_off() -> None:
     line = {"ipa1": replica("ipa1", ["ipa2"]), "ipa2": replica("ipa2", ["ipa1", "ipa3"])}
     assert judge(state({**line, "ipa3": replica("ipa3", ["ipa2"])})) == []
