@@ -25,6 +25,10 @@ ENVIRONMENT = {
     "TERM": "dumb",
 }
 
+#: The label of a container that only carries the host (a guest with a kernel of its own): the command that
+#: hands a command over to it.
+THROUGH = "ipabackup.lab.through"
+
 #: What coreutils' timeout(1) answers when it had to end the command, and when it had to kill it.
 _ENDED, _KILLED = 124, 137
 
@@ -102,7 +106,7 @@ def output_of(
     assert container.client is not None
     api = container.client.api
     created = api.exec_create(
-        container.id, list(argv), stdin=input is not None, environment={**ENVIRONMENT, **(env or {})}
+        container.id, [*through(container), *argv], stdin=input is not None, environment={**ENVIRONMENT, **(env or {})}
     )
     connection: Any = api.exec_start(created["Id"], socket=True)
     raw: socket.socket = getattr(connection, "_sock", connection)
@@ -126,6 +130,11 @@ def output_of(
         return None if state["Running"] or state["ExitCode"] is None else state
 
     return int(wait_for("the engine to know a command's status", ended, limit=30)["ExitCode"]), out, err
+
+
+def through(container: Container) -> list[str]:
+    """The words that go before a command's own, so that it runs in this container's guest; none where it has none."""
+    return shlex.split(container.labels.get(THROUGH, ""))
 
 
 def _feed(raw: socket.socket, data: bytes) -> None:

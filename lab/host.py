@@ -17,7 +17,7 @@ from docker.types import Ulimit
 from lab.background import BackgroundCommand
 from lab.engine import Engine, api_message
 from lab.errors import LabError, TimedOut
-from lab.execute import CommandResult, execute, output_of
+from lab.execute import THROUGH, CommandResult, execute, output_of, through
 from lab.topology import Member, Topology
 from lab.waiting import wait_for
 
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 
 #: Seconds for systemd to bring a bare host up, for an installed one to answer, and for either to stop.
 BOOT_LIMIT, READY_LIMIT, STOP_LIMIT = 60, 120, 90
+
+#: What a container needs for systemd, and what one needs for a guest's kernel: docs/lab.md says why.
+RIGHTS: dict[str, Any] = {
+    "cap_add": ["SYS_ADMIN"],
+    "cgroupns": "private",
+    "security_opt": ["apparmor=unconfined"],
+    "tmpfs": {"/run": "", "/run/lock": "", "/tmp": "exec"},
+}
+GUEST_RIGHTS: dict[str, Any] = {
+    "cap_add": ["NET_ADMIN", "NET_RAW"],
+    "tmpfs": {"/run": "", "/tmp": "", "/dev/shm": "exec,size=1g"},
+}
+
+#: How much longer a guest has for the same: each start of a process costs it 40 ms.
+GUEST_PATIENCE = 4
 
 #: Looks until the realm answers: a ticket from the KDC, and the account through SSSD.  The password comes on
 #: the standard input; one command that looks for itself is much cheaper than one command a look.
@@ -62,6 +77,11 @@ class Host:
         """The name of the realm's 389 Directory Server instance, as systemd and dsctl use it."""
         return self.topology.realm.replace(".", "-")
 
+    @property
+    def is_guest(self) -> bool:
+        """Whether the host has a kernel of its own, in its container: see :mod:`lab.guest`."""
+        return bool(through(self.container))
+
     # Commands
 
     def run(
@@ -97,6 +117,10 @@ class Host:
         """The host as pytest-testinfra sees it."""
         import testinfra
 
+        if self.is_guest:
+            from lab.guest.inspection import testinfra_host
+
+            return testinfra_host(self.fqdn, self.run)
         return testinfra.get_host(f"docker://{self.container.name}")
 
     # Files
@@ -114,6 +138,9 @@ class Host:
 
     def unpack(self, archive: bytes, into: str) -> None:
         """Unpack a tar archive into a folder that exists."""
+        if self.is_guest:
+            self.run(["tar", "-x", "-C", into, "-f", "-"], input=archive)
+            return
         try:
             self.container.put_archive(into, archive)
         except docker.errors.APIError as error:
@@ -139,14 +166,23 @@ class Host:
 
     def get(self, source: str, target: Path) -> None:
         """Copy a file or a tree from the host into a folder of this machine."""
-        try:
-            chunks, _ = self.container.get_archive(source)
-            packed = io.BytesIO(b"".join(chunks))
-        except docker.errors.APIError as error:
-            raise LabError(f"On {self.container.name}: cannot read {source}: {api_message(error)}") from error
+        packed = io.BytesIO(self._pack(source))
         target.mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=packed) as tar:
             tar.extractall(target, filter="data")
+
+    def _pack(self, source: str) -> bytes:
+        if self.is_guest:
+            path = PurePosixPath(source)
+            status, out, err = output_of(self.container, ["tar", "-c", "-C", str(path.parent), "-f", "-", path.name])
+            if status != 0:
+                raise LabError(f"On {self.container.name}: {err.decode(errors='replace').strip()}")
+            return out
+        try:
+            chunks, _ = self.container.get_archive(source)
+            return b"".join(chunks)
+        except docker.errors.APIError as error:
+            raise LabError(f"On {self.container.name}: cannot read {source}: {api_message(error)}") from error
 
     # The directory
 
@@ -182,6 +218,7 @@ class Host:
 
     def wait_booted(self, limit: float = BOOT_LIMIT) -> None:
         """Wait until systemd has started what it has to start."""
+        limit = self._patient(limit)
 
         def up() -> bool:
             answer = self.run(["systemctl", "is-system-running", "--wait"], check=False, timeout=limit)
@@ -192,19 +229,23 @@ class Host:
     def wait_ready(self, limit: float = READY_LIMIT) -> None:
         """Wait until the installed server gives a ticket and knows the administrator, all services up."""
         secret = f"{self.topology.passwords.admin}\n"
+        patient = self._patient(limit)
         try:
-            self.run(["sh", "-c", _UNTIL_READY], input=secret, timeout=limit)
+            self.run(["sh", "-c", _UNTIL_READY], input=secret, timeout=patient)
         except TimedOut as error:
             last = self.run(["sh", "-c", "cat /tmp/ready.*"], check=False).stdout
             raise TimedOut(
-                f"Waited {limit:g} s for {self.container.name} to give a ticket and know the administrator, "
+                f"Waited {patient:g} s for {self.container.name} to give a ticket and know the administrator, "
                 f"in vain; the last answers:\n{last}\n{self.diagnosis()}"
             ) from error
         self.wait_booted(limit)
 
+    def _patient(self, limit: float) -> float:
+        return limit * GUEST_PATIENCE if self.is_guest else limit
+
     def stop(self) -> None:
         """Shut the host down in order; raises :class:`TimedOut` when it had to be killed."""
-        self.container.stop(timeout=STOP_LIMIT)
+        self.container.stop(timeout=int(self._patient(STOP_LIMIT)))
         self.container.reload()
         if self.container.attrs["State"]["ExitCode"] == 137:
             raise TimedOut(f"{self.container.name} did not shut down within {STOP_LIMIT} s.")
@@ -220,6 +261,9 @@ class Host:
         if self.container.status != "running":
             output = self.container.logs(tail=40).decode("utf-8", "replace")
             return f"The container is {self.container.status}; it said:\n{output}"
+        if self.is_guest:
+            said = self.container.logs(tail=40).decode("utf-8", "replace")
+            return f"The guest's kernel said:\n{said}"
         failed = self.run(["systemctl", "--failed", "--no-legend", "--plain"], check=False).stdout
         journal = self.run(["journalctl", "--no-pager", "-n", "40", "-o", "short-precise"], check=False).stdout
         return f"Failed units:\n{failed or '(none)'}\nThe journal ends:\n{journal}"
@@ -242,6 +286,7 @@ def create_container(
     rights given here; none of them is --privileged.
     """
     try:
+        guest = THROUGH in engine.client.images.get(image).labels
         return engine.client.containers.create(
             image,
             name=name,
@@ -250,11 +295,8 @@ def create_container(
             networking_config={network: engine.client.api.create_endpoint_config(ipv4_address=address)},
             extra_hosts=dict(others),
             labels=dict(labels),
-            cap_add=["SYS_ADMIN"],
-            cgroupns="private",
-            security_opt=["apparmor=unconfined"],
+            **(GUEST_RIGHTS if guest else RIGHTS),
             ulimits=[Ulimit(name="nofile", soft=4096, hard=4096)],
-            tmpfs={"/run": "", "/run/lock": "", "/tmp": "exec"},
             stop_signal="SIGRTMIN+3",
             environment={"container": "docker"},
         )

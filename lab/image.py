@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,21 +45,21 @@ def ensure_server_image(engine: Engine, say: Say = print) -> str:
     """Return the tag of the server image, building what is missing of it."""
     base = ensure_base_image(engine, say)
     tag = f"{SERVER_REPOSITORY}:{source_hash(base_id=str(engine.client.images.get(base).id))}"
-    if _exists(engine, tag):
+    if exists(engine, tag):
         return tag
     say(f"Building the server image {tag} (a few minutes the first time, seconds after a change of the code)")
-    context = io.BytesIO(_context())
-    for line in _build(engine, context, tag, base):
+    context = io.BytesIO(pack_context(_sources(ROOT)))
+    for line in build(engine, context, tag, base=base):
         say(f"  {line}")
-    _remove_stale(engine, tag)
+    remove_stale(engine, tag)
     return tag
 
 
-def _remove_stale(engine: Engine, fresh: str) -> None:
-    """Remove older server images, unless a host still stands on one; never `fresh`, which may look older than it is: a
-    build that finds all its layers keeps their date.
+def remove_stale(engine: Engine, fresh: str, role: str = "server") -> None:
+    """Remove older images of a role, unless a host still stands on one; never `fresh`, which may look older than it
+    is: a build that finds all its layers keeps their date.
     """
-    for image in engine.images("server")[KEPT:]:
+    for image in engine.images(role)[KEPT:]:
         for name in image.tags:
             if name != fresh:
                 engine.remove_image(name)
@@ -67,11 +67,11 @@ def _remove_stale(engine: Engine, fresh: str) -> None:
 
 def ensure_base_image(engine: Engine, say: Say = print) -> str:
     """Return the tag of the base image: the one at hand, else a pulled one, else one made here."""
-    if _exists(engine, BASE_TAG):
+    if exists(engine, BASE_TAG):
         return BASE_TAG
-    if not _exists(engine, BASE_FROM_REGISTRY):
+    if not exists(engine, BASE_FROM_REGISTRY):
         _try_to_pull(say)
-    if _exists(engine, BASE_FROM_REGISTRY):
+    if exists(engine, BASE_FROM_REGISTRY):
         engine.client.images.get(BASE_FROM_REGISTRY).tag(*BASE_TAG.split(":"))
         return BASE_TAG
     say(f"No registry answers: making a Debian {SUITE} with mmdebstrap (about 20 s)")
@@ -79,7 +79,8 @@ def ensure_base_image(engine: Engine, say: Say = print) -> str:
     return BASE_TAG
 
 
-def _exists(engine: Engine, tag: str) -> bool:
+def exists(engine: Engine, tag: str) -> bool:
+    """Whether the engine has an image of this name."""
     try:
         engine.client.images.get(tag)
     except docker.errors.ImageNotFound:
@@ -123,8 +124,13 @@ def _bootstrap(engine: Engine) -> None:
 
 def source_hash(base_id: str, root: Path = ROOT) -> str:
     """Hash what the server image is made of: the Containerfile, the node's code, the base."""
+    return hash_of(_sources(root), base_id, root)
+
+
+def hash_of(sources: Iterable[Path], base_id: str, root: Path = ROOT) -> str:
+    """Hash files, with their paths and whether they may be run, and the image that they are put on."""
     digest = hashlib.sha256(base_id.encode())
-    for path in _sources(root):
+    for path in sources:
         digest.update(f"\0{path.relative_to(root)}\0{path.stat().st_mode & 0o111:o}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -137,11 +143,11 @@ def _sources(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _context() -> bytes:
-    """Pack the build's context: the sources alone, with one time for all, so that layers are reused."""
+def pack_context(sources: Iterable[Path]) -> bytes:
+    """Pack a build's context: the sources alone, with one time for all, so that layers are reused."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in _sources(ROOT):
+        for path in sources:
             member = tar.gettarinfo(path, arcname=str(path.relative_to(ROOT)))
             member.uid = member.gid = 0
             member.uname = member.gname = "root"
@@ -151,16 +157,28 @@ def _context() -> bytes:
     return buffer.getvalue()
 
 
-def _build(engine: Engine, context: io.BytesIO, tag: str, base: str) -> Iterator[str]:
+def build(
+    engine: Engine,
+    context: io.BytesIO,
+    tag: str,
+    *,
+    base: str,
+    containerfile: str = "Containerfile",
+    role: str = "server",
+) -> Iterator[str]:
+    """Build an image, on the image `base`; yields what is worth telling while it does.
+
+    Raises :class:`ImageError` with the end of the build's output.
+    """
     last: list[str] = []
     try:
         events: Iterator[dict[str, Any]] = engine.client.api.build(
             fileobj=context,
             custom_context=True,
-            dockerfile="Containerfile",
+            dockerfile=containerfile,
             tag=tag,
             buildargs={"BASE": base},
-            labels=engine.labels("images", "server"),
+            labels=engine.labels("images", role),
             rm=True,
             forcerm=True,
             decode=True,
@@ -169,11 +187,11 @@ def _build(engine: Engine, context: io.BytesIO, tag: str, base: str) -> Iterator
             text = str(event.get("stream", "")).rstrip()
             if "error" in event:
                 tail = "\n".join(line[:200] for line in last[-20:])
-                raise ImageError(f"The server image cannot be built: {event['error']}\n{tail}")
+                raise ImageError(f"The {role} image cannot be built: {event['error']}\n{tail}")
             if text:
                 last.append(text)
                 # A package manager prints thousands of lines; the steps and the errors tell enough.
                 if text.startswith(("Step ", "E:", "W:", "Successfully")):
                     yield text if len(text) < 100 else f"{text[:97]}..."
     except docker.errors.APIError as error:
-        raise ImageError(f"The server image cannot be built: {api_message(error)}") from error
+        raise ImageError(f"The {role} image cannot be built: {api_message(error)}") from error

@@ -17,6 +17,7 @@ from lab import owner as owners
 from lab.engine import Engine
 from lab.errors import LabError, NoSuchLab
 from lab.golden import Golden, ensure_golden
+from lab.guest.image import ensure_guest_image
 from lab.host import Host, create_container
 from lab.image import ensure_server_image
 from lab.install import installation
@@ -229,7 +230,7 @@ def member_images(engine: Engine, topology: Topology, image: str, say: Say) -> d
         wanted = image or member.image or topology.image
         if not wanted:
             own = own or ensure_server_image(engine, say)
-            wanted = own
+            wanted = ensure_guest_image(engine, own, say) if "selinux" in member.capabilities else own
         chosen[member.name] = wanted
     return chosen
 

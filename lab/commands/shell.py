@@ -25,4 +25,8 @@ def run(engine: Engine, options: argparse.Namespace) -> int:
     if client is None:
         raise LabError("A shell needs the docker or the podman command; 'exec' does without.")
     host = the_host(the_lab(engine, options.lab), options.host)
+    if host.is_guest:
+        raise LabError(
+            f"{host.fqdn} is a guest with a kernel of its own and has no terminal here; 'exec' runs commands on it."
+        )
     os.execv(client, [client, "exec", "-it", str(host.container.name), "/bin/bash", "-l"])  # noqa: S606
