@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--keep", action="store_true", help="leave the labs of failed scenarios up")
     group.addoption("--lab-image", default="", help="make the servers from this image instead of the lab's own")
     group.addoption("--lab-file", default="", metavar="FILE", help="a topology that takes the place of 'single'")
+    group.addoption("--enforcing", action="store_true", help="have SELinux enforce its policy where it is on")
 
 
 @pytest.hookimpl(tryfirst=True)
