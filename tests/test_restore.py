@@ -208,11 +208,22 @@ def test_missing_accounts_are_created_with_their_number_when_it_is_free(host: Ow
 
 
 @pytest.mark.row("R14")
-@pytest.mark.parametrize("deed", ["unarchive"])
-def test_a_failed_import_fails_the_command(host: OwnHost, backup: Path, deed: str) -> None:
-    host.directory.broken = {deed}
-    with pytest.raises(IpaBackupError, match=f"{deed} .* failed"):
+def test_a_failed_import_fails_the_command(host: OwnHost, backup: Path) -> None:
+    host.directory.broken = {"unarchive", "load"}
+    with pytest.raises(IpaBackupError, match=r"load .* failed"):
         restored(host, backup)
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("R9", "R14")
+@pytest.mark.parametrize("deed", ["unarchive", "renew"])
+def test_a_binary_copy_that_does_not_serve_gives_way_to_the_export(host: OwnHost, backup: Path, deed: str) -> None:
+    entries = {name: list(held) for name, held in host.directory.entries.items()}
+    host.directory.broken = {deed}
+    events = restored(host, backup)
+    assert host.directory.deeds[-1] == "load userRoot"
+    assert host.directory.entries == entries
+    assert any("does not serve" in message for message in events)
     assert host.leftovers() == []
 
 

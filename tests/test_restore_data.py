@@ -79,8 +79,8 @@ def test_online_with_other_masters_the_ldif_is_imported_to_begin_a_new_generatio
 def test_when_the_import_fails_the_old_databases_are_back(host: OwnHost, backup: Path, running: bool) -> None:
     if not running:
         host.services.active.discard(UNIT)
-    host.directory.broken = {"unarchive"}
-    with pytest.raises(IpaBackupError, match="unarchive"):
+    host.directory.broken = {"unarchive", "load"}
+    with pytest.raises(IpaBackupError, match="load"):
         host.run(planned(host, backup).plan)
     database = host.path("/var/lib/dirsrv/slapd-EXAMPLE-TEST/db/data.mdb")
     assert database.read_text() == "what was there before"
@@ -99,10 +99,23 @@ def test_old_databases_are_back_before_the_directory_starts_again(host: OwnHost,
         start(unit)
 
     host.services.start = watched  # type: ignore[method-assign]
-    host.directory.broken = {"unarchive"}
+    host.directory.broken = {"unarchive", "load"}
     with pytest.raises(IpaBackupError):
         host.run(planned(host, backup).plan)
     assert seen == ["what was there before"]
+
+
+@pytest.mark.row("R9", "R14")
+@pytest.mark.parametrize(("online", "deed"), [(False, "unarchive"), (False, "renew"), (True, "online restore")])
+def test_a_binary_copy_that_does_not_serve_gives_way_to_the_export(
+    host: OwnHost, backup: Path, online: bool, deed: str
+) -> None:
+    host.directory.broken = {deed.split()[0]} if not online else {deed}
+    host.run(planned(host, backup, RestoreOptions(online=online)).plan)
+    assert host.directory.deeds[-1] in ("load userRoot", "online import userRoot")
+    assert "uid=later,dc=example,dc=test" not in host.directory.entries["userRoot"]
+    assert len(host.directory.entries["userRoot"]) == 4
+    assert host.leftovers() == []
 
 
 @pytest.mark.row("R3")

@@ -11,17 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ipabackup.archive.extract import Destination, extract
 from ipabackup.archive.layout import binary_root, ldif_name, record_name
-from ipabackup.archive.member import Member
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.staging import make_staging, remove_leftovers
-from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, Refused, UsageError, WrongHost
-from ipabackup.host.accounts import ByName
+from ipabackup.errors import DirectoryFailure, Incomplete, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.aside import keep, put_back
 from ipabackup.restore.catch_up import require_supply
-from ipabackup.restore.databases import Chosen, check_counts, ldif_file, replace_databases, restart_sssd, strip_ruv
+from ipabackup.restore.databases import (
+    Chosen,
+    check_counts,
+    fetch_exports,
+    ldif_file,
+    replace_databases,
+    restart_sssd,
+    strip_ruv,
+    unpack,
+)
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
@@ -212,36 +218,14 @@ def _unpack(run: _Run, report: Reporter) -> None:
     run.counts = next(iter(run.staging.values())) / ENTRIES
     destinations[record_name(ENTRIES)] = run.counts
 
-    def choose_member(member: Member) -> Destination | None:
-        for root, target in destinations.items():
-            if member.name == root or member.name.startswith(root + "/"):
-                return Destination(target.parent, target.name + member.name[len(root) :])
-        return None
-
-    result = extract(
-        run.backup.reader,
-        choose_member,
-        _TheirOwn(run.chosen[0].target.user, ByName(run.machine.accounts)),
+    unpack(
+        run.backup,
+        destinations,
+        run.chosen[0].target.user,
+        run.machine,
         progress=lambda done: report.progress(done, run.backup.header.uncompressed_size or 0),
+        state="Nothing was stopped or changed.",
     )
-    if result.failures:
-        raise IpaBackupError(
-            "The data could not be unpacked: " + "; ".join(map(str, result.failures[:5])),
-            state="Nothing was stopped or changed.",
-        )
-
-
-class _TheirOwn:
-    """Owners of unpacked data: the account that the directory runs as, which has to read it."""
-
-    def __init__(self, user: str, by_name: ByName) -> None:
-        self._user, self._by_name = user, by_name
-
-    def uid(self, name: str, number: int) -> int | None:
-        return self._by_name.uid(self._user, -1)
-
-    def gid(self, name: str, number: int) -> int | None:
-        return self._by_name.gid(self._user, -1)
 
 
 def _stop(run: _Run, report: Reporter) -> None:
@@ -258,7 +242,7 @@ def _replace(run: _Run, report: Reporter) -> None:
             place = staging / f"before-{name}"
             keep(one.target.database_dir, place, needed=not one.binary)
             run.aside[name] = place
-        replace_databases(one, staging, run.machine, report, authoritative=run.options.authoritative)
+        replace_databases(one, staging, run.backup, run.machine, report, authoritative=run.options.authoritative)
     run.replaced = True
 
 
@@ -287,8 +271,13 @@ def _load(run: _Run, report: Reporter) -> None:
         uri = one.target.ldapi_uri
         if one.binary:
             report.note(f"Restoring all databases of slapd-{one.target.name}")
-            run.machine.directory.restore(uri, staging / "binary")
-            continue
+            try:
+                run.machine.directory.restore(uri, staging / "binary")
+            except DirectoryFailure as problem:
+                report.note(f"The binary copy does not serve: {problem.message}")
+                fetch_exports(one, staging, run.backup, run.machine)
+            else:
+                continue
         for backend in one.backends:
             name = one.target_name(backend)
             report.note(f"Importing {name} of slapd-{one.target.name}")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ipabackup.archive.extract import Destination, extract
+from ipabackup.archive.layout import ldif_name
+from ipabackup.archive.member import Member
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import without_ruv
 from ipabackup.directory.staging import owned_folder
-from ipabackup.errors import IpaBackupError
+from ipabackup.errors import DirectoryFailure, IpaBackupError
 from ipabackup.host import sssd
+from ipabackup.host.accounts import ByName
 from ipabackup.record import BackendRecord, InstanceRecord
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
-from ipabackup.store import entry_counts
+from ipabackup.store import OpenedBackup, entry_counts
 
 #: What an mdb database consists of: the environment, and what the server notes about it.
 MDB_FILES = ("data.mdb", "INFO.mdb")
@@ -47,22 +51,23 @@ def ldif_file(staging: Path, backend: BackendRecord) -> Path:
 
 
 def replace_databases(
-    chosen: Chosen, staging: Path, machine: Machine, report: Reporter, *, authoritative: bool
+    chosen: Chosen, staging: Path, backup: OpenedBackup, machine: Machine, report: Reporter, *, authoritative: bool
 ) -> None:
     """Replace the databases of a stopped instance by what waits in `staging`.
 
-    `authoritative` begins a new replication generation, so that no other master can bring back later changes.  Raises
-    DirectoryFailure; then the databases are neither what they were nor what they should be.
+    `authoritative` begins a new replication generation, so that no other master can bring back later changes.  A binary
+    copy that does not serve gives way to the LDIF, which is then fetched from `backup`.  Raises DirectoryFailure; then
+    the databases are neither what they were nor what they should be.
     """
     if chosen.binary:
-        report.note(f"Putting back the databases of slapd-{chosen.target.name}")
-        emptied(chosen.target)
-        if not moved_in(chosen.target, staging / "binary"):
-            machine.tools.unarchive(chosen.target, staging / "binary")
-        if authoritative:
-            for suffix in machine.tools.renew(chosen.target):
-                report.note(f"{suffix} begins a new replication generation")
-        return
+        try:
+            _put_binary(chosen, staging, machine, report, authoritative=authoritative)
+        except DirectoryFailure as problem:
+            report.note(f"The binary copy does not serve: {problem.message}")
+            fetch_exports(chosen, staging, backup, machine)
+            emptied(chosen.target)
+        else:
+            return
     for backend in chosen.backends:
         name = chosen.target_name(backend)
         report.note(f"Importing {name} of slapd-{chosen.target.name} from LDIF")
@@ -70,6 +75,63 @@ def replace_databases(
         if authoritative:
             strip_ruv(source)
         machine.tools.load(chosen.target, name, source)
+
+
+def _put_binary(chosen: Chosen, staging: Path, machine: Machine, report: Reporter, *, authoritative: bool) -> None:
+    report.note(f"Putting back the databases of slapd-{chosen.target.name}")
+    emptied(chosen.target)
+    if not moved_in(chosen.target, staging / "binary"):
+        machine.tools.unarchive(chosen.target, staging / "binary")
+    if authoritative:
+        for suffix in machine.tools.renew(chosen.target):
+            report.note(f"{suffix} begins a new replication generation")
+
+
+def fetch_exports(chosen: Chosen, staging: Path, backup: OpenedBackup, machine: Machine) -> None:
+    """Unpack the LDIFs of the chosen backends into `staging`, where nobody had thought to need them.
+
+    Raises IpaBackupError.
+    """
+    destinations = {ldif_name(chosen.record.name, one.name): ldif_file(staging, one) for one in chosen.backends}
+    unpack(backup, destinations, chosen.target.user, machine)
+
+
+def unpack(
+    backup: OpenedBackup,
+    destinations: Mapping[str, Path],
+    user: str,
+    machine: Machine,
+    progress: Callable[[int], None] | None = None,
+    state: str = "",
+) -> None:
+    """Unpack the members that `destinations` names, and what lies below them, as files of `user`.
+
+    Raises IpaBackupError, with `state` saying what the host is like then.
+    """
+
+    def choose(member: Member) -> Destination | None:
+        for root, target in destinations.items():
+            if member.name == root or member.name.startswith(root + "/"):
+                return Destination(target.parent, target.name + member.name[len(root) :])
+        return None
+
+    result = extract(backup.reader, choose, _TheirOwn(user, ByName(machine.accounts)), progress=progress)
+    if result.failures:
+        told = "; ".join(map(str, result.failures[:5]))
+        raise IpaBackupError(f"The data could not be unpacked: {told}", state=state)
+
+
+class _TheirOwn:
+    """Owners of unpacked data: the account that the directory runs as, which has to read it."""
+
+    def __init__(self, user: str, by_name: ByName) -> None:
+        self._user, self._by_name = user, by_name
+
+    def uid(self, name: str, number: int) -> int | None:
+        return self._by_name.uid(self._user, -1)
+
+    def gid(self, name: str, number: int) -> int | None:
+        return self._by_name.gid(self._user, -1)
 
 
 def strip_ruv(path: Path) -> None:

@@ -325,7 +325,7 @@ def _data(run: _Run, report: Reporter) -> None:
         emptied(instances[record.name])
         chosen = Chosen(record, record.backends, instances[record.name], not _wants_ldif(run))
         replace_databases(
-            chosen, run.staging[record.name], run.machine, report, authoritative=run.options.authoritative
+            chosen, run.staging[record.name], run.backup, run.machine, report, authoritative=run.options.authoritative
         )
 
 

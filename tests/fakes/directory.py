@@ -93,7 +93,7 @@ class FakeDirectory:
 
     def _do(self, deed: str) -> None:
         self.deeds.append(deed)
-        if deed.split(maxsplit=1)[0] in self.broken:
+        if deed in self.broken or deed.split(maxsplit=1)[0] in self.broken:
             raise DirectoryFailure(f"{deed} failed")
 
 
