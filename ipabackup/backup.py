@@ -17,17 +17,15 @@ from pathlib import Path
 import ipabackup
 from ipabackup.archive.gpg import Keyring
 from ipabackup.archive.header import CURRENT_FORMAT, STOCK_FORMAT, BackupType, Header
-from ipabackup.archive.layout import binary_root, file_name, ldif_name, payload_name, record_name
+from ipabackup.archive.layout import binary_root, file_name, payload_name, record_name
 from ipabackup.archive.publish import PartialBackup, leftovers
 from ipabackup.archive.stock_writer import StockWriter
-from ipabackup.archive.writer import Growing, Payload, PayloadWriter, Sealed
-from ipabackup.directory.config_copy import ExportSource, export_config
+from ipabackup.archive.writer import Payload, PayloadWriter, Sealed
+from ipabackup.directory.compact import LOCK
 from ipabackup.directory.instances import Instance
-from ipabackup.directory.ldif_scan import LdifSummary
-from ipabackup.directory.service_scan import ServiceScan
 from ipabackup.directory.staging import make_staging, memory_for, remove_leftovers
-from ipabackup.directory.tools import ATTEMPTS, ToolCrashed
 from ipabackup.errors import Refused, UsageError
+from ipabackup.exports import Exports
 from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
@@ -69,6 +67,7 @@ class _Run:
     machine: Machine
     inventory: Inventory
     moment: datetime
+    exporting: Exports
     stops: list[str] = field(default_factory=list)
     partial: PartialBackup | None = None
     writer: Payload | None = None
@@ -125,7 +124,8 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     predictions = predict(demands, machine.room)
     if options.space_check:
         require(predictions)
-    run = _Run(server, options, machine, inventory, datetime.now(timezone.utc).replace(microsecond=0))
+    moment = datetime.now(timezone.utc).replace(microsecond=0)
+    run = _Run(server, options, machine, inventory, moment, Exports(machine.tools, server.host))
     steps = [
         Step("prepare", "Preparing the backup", lambda report: _prepare(run, report)),
         *(_data_steps(run) if options.data else _full_steps(run)),
@@ -372,48 +372,27 @@ def _archive_data(run: _Run, report: Reporter) -> None:
         source, root = run.staging[instance.name] / "binary", binary_root(instance.name)
         smaller = run.machine.tools.compacted(source)
         if smaller is None:
+            # The export writes to the copy, so it has to wait.
             run.payload.add_tree(source, root)
             continue
         database = source / "data.mdb"
         report.note(f"slapd-{instance.name}: {smaller.size} bytes of its database are in use")
-        run.payload.add_tree(source, root, exclude=lambda path, whole=str(database): path == whole)  # type: ignore[misc]
+        left_out = {str(database), str(source / LOCK)}
+        run.payload.add_tree(source, root, exclude=left_out.__contains__)
         with smaller.content() as content:
+            run.exporting.begin(instance, run.staging[instance.name], run.payload)
             run.payload.add_stream(f"{root}/{database.name}", content, smaller.size, like=database)
 
 
 def _export(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
-        staging = run.staging[instance.name]
-        source = export_config(instance, staging / "binary", staging / "config")
-        for backend in instance.backends:
-            services = ServiceScan(run.server.host)
-            summary = _exported(run, source, ldif_name(instance.name, backend.name), backend.name, services)
-            report.note(f"{instance.name}, {backend.name}: {summary.entries} entries")
-            run.entries.setdefault(instance.name, {})[backend.name] = summary.entries
+        for exported in run.exporting.of(instance, run.staging[instance.name], run.payload):
+            exported.member.commit()
+            backend, entries = exported.backend, exported.summary.entries
+            report.note(f"{instance.name}, {backend.name}: {entries} entries")
+            run.entries.setdefault(instance.name, {})[backend.name] = entries
             if backend.suffix.lower() == run.server.basedn.lower():
-                run.services = services.close()
-
-
-def _exported(run: _Run, source: ExportSource, name: str, backend: str, services: ServiceScan) -> LdifSummary:
-    """Export one backend into the payload, again when the tool crashes."""
-    for attempt in range(1, ATTEMPTS + 1):
-        member = run.payload.growing(name)
-
-        def take(piece: bytes, member: Growing = member) -> None:
-            member.write(piece)
-            services.feed(piece)
-
-        try:
-            summary = run.machine.tools.export(source, backend, take)
-        except BaseException as error:
-            member.abort()
-            services.begin()
-            if isinstance(error, ToolCrashed) and attempt < ATTEMPTS:
-                continue
-            raise
-        member.commit()
-        return summary
-    raise AssertionError("the last attempt returns or raises")
+                run.services = exported.services
 
 
 def _seal(run: _Run, report: Reporter) -> None:
@@ -450,6 +429,7 @@ def _publish(run: _Run, report: Reporter) -> None:
 
 
 def _cleanup(run: _Run) -> None:
+    run.exporting.cancel()
     if run.published is None:
         if run.writer is not None and run.sealed is None:
             run.writer.abort()

@@ -110,7 +110,7 @@ def test_old_databases_are_back_before_the_directory_starts_again(host: OwnHost,
 def test_a_binary_copy_that_does_not_serve_gives_way_to_the_export(
     host: OwnHost, backup: Path, online: bool, deed: str
 ) -> None:
-    host.directory.broken = {deed.split()[0]} if not online else {deed}
+    host.directory.broken = {deed.split(maxsplit=1)[0]} if not online else {deed}
     host.run(planned(host, backup, RestoreOptions(online=online)).plan)
     assert host.directory.deeds[-1] in ("load userRoot", "online import userRoot")
     assert "uid=later,dc=example,dc=test" not in host.directory.entries["userRoot"]

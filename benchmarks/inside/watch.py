@@ -18,8 +18,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-#: Seconds between two looks.
-INTERVAL = 0.1
+#: Seconds between two looks: looking more often would take a noticeable part of a processor.
+INTERVAL = 0.25
 
 BLOCK = 512
 

@@ -113,7 +113,7 @@ class StockWriter:
     def growing(self, name: str) -> Growing:
         """See Payload.  An LDIF export belongs to the account that the directory runs as, as the binary copy does."""
         spooled = Spooled(self._file.path.parent, name, self._keyring, level=_SPOOL_LEVEL)
-        return _GrowingMember(spooled, self._archive_for(name), self._owner or (0, 0))
+        return _GrowingMember(spooled, lambda: (self._archive_for(name), self._owner or (0, 0)))
 
     def close(self) -> Sealed:
         """Put ``files.tar`` behind the data, finish the stream, bring it to the disk."""
@@ -176,13 +176,15 @@ class StockWriter:
 class _GrowingMember:
     """See Growing."""
 
-    def __init__(self, spooled: Spooled, tar: TarStream, owner: tuple[int, int]) -> None:
-        self._spooled, self._tar, self._owner = spooled, tar, owner
+    def __init__(self, spooled: Spooled, place: Callable[[], tuple[TarStream, tuple[int, int]]]) -> None:
+        """``place`` gives the archive that it belongs into, and its owner there, once it is complete."""
+        self._spooled, self._place = spooled, place
         self.write = spooled.write
         self.abort = spooled.abort
 
     def commit(self) -> None:
         """See Growing."""
         self._spooled.finish()
+        tar, owner = self._place()
         with self._spooled.content() as content:
-            self._tar.add_stream(self._spooled.name, content, self._spooled.size, owner=self._owner)
+            tar.add_stream(self._spooled.name, content, self._spooled.size, owner=owner)

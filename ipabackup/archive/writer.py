@@ -71,7 +71,10 @@ class Payload(Protocol):
         ...
 
     def growing(self, name: str) -> Growing:
-        """Begin a regular file of root's whose size nobody knows yet."""
+        """Begin a regular file of root's whose size nobody knows yet.
+
+        Until it is committed another thread may write to it, while other members are added.
+        """
         ...
 
     def close(self) -> Sealed:

@@ -4,7 +4,8 @@ Free pages are left out and the others come in the order of their keys, which co
 very library that the directory server uses, so there is no question of versions; and it is a program of its own, so
 that whatever goes wrong in there ends this process and nothing else.  Needs nothing but the standard library.
 
-The environment must not be written to meanwhile.
+What is copied is the environment as it was when the first bytes appeared, whatever others write to it from then on:
+LMDB keeps the pages that a reader needs.  Its lock file, which tells of the reader, is made when it is missing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 #: Debian's and Fedora's names of the library.
 LIBRARIES = ("liblmdb.so.0", "liblmdb.so.0.0.0", "liblmdb.so")
 #: From lmdb.h.
-MDB_RDONLY, MDB_NOLOCK, MDB_CP_COMPACT = 0x20000, 0x400000, 0x01
+MDB_RDONLY, MDB_CP_COMPACT = 0x20000, 0x01
 
 
 def main(folder: str) -> int:
@@ -34,8 +35,7 @@ def copy(folder: str, descriptor: int) -> None:
     environment = ctypes.c_void_p()
     _check(library, library.mdb_env_create(ctypes.byref(environment)))
     try:
-        flags = MDB_RDONLY | MDB_NOLOCK
-        _check(library, library.mdb_env_open(environment, folder.encode(), ctypes.c_uint(flags), 0o600))
+        _check(library, library.mdb_env_open(environment, folder.encode(), ctypes.c_uint(MDB_RDONLY), 0o600))
         _check(library, library.mdb_env_copyfd2(environment, ctypes.c_int(descriptor), ctypes.c_uint(MDB_CP_COMPACT)))
     finally:
         library.mdb_env_close(environment)

@@ -11,12 +11,13 @@ import os
 import re
 import select
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from ipabackup.directory.compact import Compacted, compacted
+from ipabackup.directory.compact import Compacted, compacted, widen
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.generation import renew
 from ipabackup.directory.instances import Instance
@@ -30,6 +31,8 @@ LIMIT = 6 * 3600.0
 #: How often a tool that crashes is tried.
 ATTEMPTS = 3
 _CHUNK = 1 << 20
+#: Seconds in which an export of some size fills a part of the pipe.
+_GATHERING = 0.01
 _log = logging.getLogger(__name__)
 
 
@@ -178,6 +181,7 @@ def _through(pipe: Path, run: Callable[[], Completed], take: Callable[[bytes], N
     # As long as this end is open too, the reader does not take the time before the tool opens its own for the end.
     guard = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
     os.set_blocking(reading, True)
+    widen(reading)
 
     def tool() -> Completed:
         try:
@@ -190,6 +194,9 @@ def _through(pipe: Path, run: Callable[[], Completed], take: Callable[[bytes], N
         try:
             while piece := os.read(reading, _CHUNK):
                 take(piece)
+                if len(piece) < _CHUNK // 4:
+                    # The tool writes entry by entry: to wake for each takes longer than the export itself.
+                    time.sleep(_GATHERING)
         finally:
             # A tool that still writes ends when nobody reads; one that has not opened its end yet would wait for ever.
             select.select([reading], [], [])
