@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ipabackup.directory import lmdb_copy
+from ipabackup.directory import lmdb_tool
 from ipabackup.errors import DirectoryFailure
 
 #: LMDB's note of who reads and writes.
@@ -72,7 +72,7 @@ def widen(pipe: int) -> None:
 
 @contextmanager
 def _program(folder: Path) -> Iterator[BinaryIO]:
-    argv = [sys.executable, str(Path(lmdb_copy.__file__).resolve()), str(folder)]
+    argv = [sys.executable, str(Path(lmdb_tool.__file__).resolve()), "copy", str(folder)]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

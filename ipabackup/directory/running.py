@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ipabackup.directory import connection, tasks
+from ipabackup.directory.instances import Backend, Instance
+from ipabackup.directory.stored import stored_entries
 
 
 class Directory(Protocol):
@@ -18,6 +20,10 @@ class Directory(Protocol):
 
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         """The number of entries below `suffix` that are not tombstones; with `created_before`, only older ones."""
+        ...
+
+    def stored_entries(self, instance: Instance, backend: Backend) -> int | None:
+        """The same as its database says it, at once, also of entries that are younger; None where it does not."""
         ...
 
     def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
@@ -47,6 +53,10 @@ class LocalDirectory:
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         """See Directory."""
         return connection.count_entries(uri, suffix, created_before)
+
+    def stored_entries(self, instance: Instance, backend: Backend) -> int | None:
+        """See Directory."""
+        return stored_entries(instance, backend)
 
     def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
         """See Directory."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from ipabackup.directory.agreements import Agreement, Replica, Retention
 from ipabackup.directory.compact import Compacted
 from ipabackup.directory.config_copy import ExportSource
-from ipabackup.directory.instances import Instance
+from ipabackup.directory.instances import Backend, Instance
 from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID, LdifSummary, count_entries, records
 from ipabackup.directory.masters import Flow, PeerFailure
 from ipabackup.directory.vectors import Vector
@@ -205,6 +205,9 @@ class FakeRunning:
 
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         return sum(dn.endswith(suffix) for dns in self._directory.entries.values() for dn in dns)
+
+    def stored_entries(self, instance: Instance, backend: Backend) -> int | None:
+        return None
 
     def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
         return {host: frozenset(services) for host, services in self._directory.masters.items()}
