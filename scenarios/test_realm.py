@@ -122,6 +122,10 @@ def test_a_server_catches_up_with_a_peer_that_still_has_all_changes_and_no_other
         assert why in result.stderr
         assert first.run(since).stdout == started, "the directory server was stopped"
 
+    offline, backup = backup, back_up(first, "--data", "--online")
+    refused("made while the directory ran", *password_options(first))
+    backup = offline
+
     first.run(["kdestroy"])
     refused(f"{second.fqdn}: there is neither a password (-p) nor a Kerberos ticket")
 

@@ -13,10 +13,11 @@ from ipabackup.archive.gpg import Keyring
 from ipabackup.backup import BackupOptions, plan_backup
 from ipabackup.directory.agreements import Agreement, Replica, Retention
 from ipabackup.directory.vectors import Vector
-from ipabackup.errors import CannotCatchUp
+from ipabackup.errors import CannotCatchUp, IpaBackupError
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
 from ipabackup.restore.catch_up import Supplier, backup_vectors, obstacles
 from ipabackup.store import open_backup
+from tests.fakes.directory import FakeDirectory, FakeRunning
 from tests.host_of_its_own import HOST, OwnHost, make_host
 from tests.realm.realms import DOMAIN, change
 
@@ -182,6 +183,46 @@ def test_catching_up_with_nobody_is_refused_and_one_of_several_masters_is_enough
     with pytest.raises(CannotCatchUp, match="no route") as caught:
         planned(host, backup)
     assert "--skip-peer-check" in caught.value.remedy
+
+
+@pytest.mark.row("R9")
+def test_catching_up_from_a_copy_of_a_running_directory_is_refused(host: OwnHost) -> None:
+    options = BackupOptions(data=True, online=True, target=host.backups)
+    plan = plan_backup(host.server(), options, host.machine)
+    host.run(plan.plan)
+    assert plan.path is not None
+    with pytest.raises(CannotCatchUp, match="made while the directory ran") as caught:
+        planned(host, plan.path)
+    assert "without --hot and --online" in caught.value.remedy
+    planned(host, plan.path, peer_check=False)
+    planned(host, plan.path, authoritative=True)
+
+
+@pytest.mark.row("R9", "R14")
+@pytest.mark.parametrize("found", [5, 3])
+def test_what_other_masters_send_at_once_is_no_failed_import(host: OwnHost, found: int) -> None:
+    backup = backed_up(host)
+    machine = replace(host.machine, directory=_Counting(host.directory, found))
+    opened = open_backup(backup, Keyring(), host.processes)
+    for authoritative in (False, True):
+        plan = plan_restore(opened, host.server(), RestoreOptions(authoritative=authoritative), machine)
+        if authoritative:
+            with pytest.raises(IpaBackupError, match=f"{found} entries after the restore, the backup has 4"):
+                host.run(plan.plan)
+        else:
+            events = host.run(plan.plan)
+            assert any("begun to send" in event.message for event in events)
+
+
+class _Counting(FakeRunning):
+    """A directory that has as many entries as it is told to."""
+
+    def __init__(self, directory: FakeDirectory, found: int) -> None:
+        super().__init__(directory)
+        self._found = found
+
+    def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        return self._found
 
 
 @pytest.mark.row("R9")

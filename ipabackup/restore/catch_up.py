@@ -56,6 +56,16 @@ def require_supply(
         if all(len(vector.newest) <= 1 for vector in vectors.values()):
             return []
         raise _refused(["the backup does not tell which other masters there are"])
+    if backup.record.online and any(instance.library == "mdb" for instance in backup.record.instances):
+        # The server throws such a copy's changelog away; the others then get nothing from it any more.
+        raise CannotCatchUp(
+            "The backup was made while the directory ran, so it does not know up to which change it goes, and this "
+            "server could not supply the other masters afterwards.",
+            state="Nothing was changed.",
+            remedy="Catch up from a backup that was made without --hot and --online; or restore this one with "
+            "--replication=authoritative; or insist with --skip-peer-check, and fill this server from another master "
+            "afterwards: ipa-replica-manage re-initialize --from=HOST (ipa-csreplica-manage likewise).",
+        )
     suppliers: list[Supplier] = []
     unreachable: list[str] = []
     with _trusted(backup, machine.places.authority) as authority:

@@ -288,7 +288,8 @@ def _load(run: _Run, report: Reporter) -> None:
 
 def _count(run: _Run, report: Reporter) -> None:
     assert run.counts is not None, "the data's step comes first"
-    check_counts(run.chosen, run.counts, run.started, run.machine, report)
+    catching_up = not run.options.authoritative and bool(run.peers.names)
+    check_counts(run.chosen, run.counts, run.started, run.machine, report, catching_up=catching_up)
 
 
 def _mute(run: _Run, report: Reporter) -> None:

@@ -338,7 +338,8 @@ def _count(run: _Run, report: Reporter) -> None:
     instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
     chosen = [Chosen(record, record.backends, instances[record.name], True) for record in run.backup.record.instances]
     assert run.counts is not None, "the files' step comes first"
-    check_counts(chosen, run.counts, run.started, run.machine, report)
+    catching_up = not run.options.authoritative and bool(run.peers.names)
+    check_counts(chosen, run.counts, run.started, run.machine, report, catching_up=catching_up)
 
 
 def _peers(run: _Run, report: Reporter) -> None:

@@ -96,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         log.exception("the installation failed")
-        print(error, file=sys.stderr)
+        # Some errors, a directory's that did not answer in time for one, have no words of their own.
+        print(str(error) or f"{type(error).__module__}.{type(error).__name__}", file=sys.stderr)
         print(
             f"The ipa-replica-install command failed. See {LOG} for more information.\n"
             "ipa-server-install --uninstall removes what it left.",

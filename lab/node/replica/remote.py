@@ -14,7 +14,8 @@ from lab.node.install.checks import Refused
 from lab.node.ldapi import Directory
 
 DIRECTORY_MANAGER = "cn=Directory Manager"
-LIMIT = 60.0
+#: Seconds that one operation may take: a busy master has been seen to need more than a minute for a new agreement.
+LIMIT = 180.0
 
 
 class MasterUnreachable(Refused):
