@@ -46,6 +46,10 @@ def test_data_goes_back_while_the_directory_server_runs(master: Host) -> None:
     for name in ("ldap", "kdc"):
         assert seen.services[name].answers > 5
         assert seen.services[name].failures == [], "an online backup is noticed by nobody"
+    stored = f"data/{master.instance}/binary/data.mdb"
+    listed = master.run(["sh", "-c", f"zstd -dc {backup}/ipa-data.tar | tar -tv {stored}"]).stdout.split()
+    live = int(master.run(["stat", "-c", "%s", f"/var/lib/dirsrv/slapd-{master.instance}/db/data.mdb"]).stdout)
+    assert 0 < int(listed[2]) < live, "the database is archived without its free pages"
 
     _add_user(master, "testuser")
     with clients(master) as seen:
