@@ -398,10 +398,13 @@ def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
     first, third = "ipa1.example.test", third_master
     host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
     notes = restored(host, backup, RestoreOptions(reinitialize=True))
-    deeds = [deed for deed in host.directory.deeds if deed.startswith(("refresh", "enable"))]
+    deeds = [deed for deed in host.directory.deeds if deed.startswith(("refresh", "enable", "own change"))]
     assert deeds == [
+        f"own change {first}",
         f"refresh {second_master} from {first}",
+        f"own change {second_master}",
         f"refresh {third} from {second_master}",
+        f"own change {third}",
         f"enable {first}",
         f"enable {second_master}",
         f"enable {third}",

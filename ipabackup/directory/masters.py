@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,12 +20,15 @@ from ipabackup.directory.agreements import (
     find,
     find_replicas,
     find_retention,
+    same_suffix,
 )
 from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_below, masters_below
 from ipabackup.errors import DirectoryFailure
 
 CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
 _REFRESH = "nsds5BeginReplicaRefresh"
+#: What the entries are called in which each master notes that it is alive, with its replica number behind.
+_ALIVE = "repl keep alive"
 #: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
 _FLOW = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
 _DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
@@ -80,6 +84,15 @@ class Master(Protocol):
 
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         """Set the agreement's flow control."""
+        ...
+
+    def write_own_change(self, suffix: str) -> bool:
+        """Make a change of this master's own below `suffix`; False where it keeps no note to change, or forbids it.
+
+        For as long as a master's own element of its update vector is half written, which it is during its first change
+        after it was filled, it sends a vector that begins with another's: the one it is about to supply then finds its
+        own number there, and the agreement stops for good ("duplicate replica ID detected").
+        """
         ...
 
     def count(self, suffix: str) -> int:
@@ -192,6 +205,22 @@ class LdapMaster:
         """See Master."""
         with self._asked(f"put back the flow control of its agreement with {agreement.consumer}"):
             self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, name, list(flow[name])) for name in flow])
+
+    def write_own_change(self, suffix: str) -> bool:
+        """See Master.
+
+        The note is the one by which 389 DS itself keeps replication alive when agreements leave all changes out.
+        """
+        numbers = [replica.number for replica in self.replicas() if same_suffix(replica.suffix, suffix)]
+        now = datetime.now(timezone.utc).strftime("%Y%m%d%H%M%SZ").encode()
+        with self._asked("note that it is alive"):
+            try:
+                for number in numbers:
+                    note = f"cn={_ALIVE} {number},{suffix}"
+                    self._connection.modify_s(note, [(ldap.MOD_REPLACE, "keepalivetimestamp", [now])])
+            except (ldap.NO_SUCH_OBJECT, ldap.INSUFFICIENT_ACCESS):
+                return False
+        return bool(numbers)
 
     def count(self, suffix: str) -> int:
         """See Master."""

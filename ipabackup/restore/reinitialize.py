@@ -106,6 +106,8 @@ class _Walk:
 
     def outward(self, suffixes: Sequence[str]) -> None:
         """Fill the masters, hop by hop: of one hop all at once, one suffix after the other."""
+        for suffix in suffixes:
+            self._steady(self._peers.host, suffix)
         done = {suffix: {self._peers.host} for suffix in suffixes}
         hop = {suffix: [self._peers.host] for suffix in suffixes}
         while any(hop.values()):
@@ -119,6 +121,8 @@ class _Walk:
                     filled += self._ended(underway)
                 finally:
                     self._put_back(underway)
+            for suffix, consumer in filled:
+                self._steady(consumer, suffix)
             hop = {suffix: [] for suffix in suffixes}
             for suffix, consumer in filled:
                 done[suffix].add(consumer)
@@ -175,6 +179,15 @@ class _Walk:
                 # The server tells the end only when asked.
                 time.sleep(_BETWEEN_LOOKS)
         return filled
+
+    def _steady(self, name: str, suffix: str) -> None:
+        """Have a master make its first change with the new data now, while none of its agreements is on."""
+        try:
+            for master in self._reached(name):
+                master.write_own_change(suffix)
+        except PeerFailure as error:
+            # Its next change will do; what it does not tell when it is to supply others is a trouble then.
+            self._report.note(error.message)
 
     def _put_back(self, underway: Sequence[_Refresh]) -> None:
         for refresh in underway:

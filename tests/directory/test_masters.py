@@ -67,3 +67,32 @@ def test_a_master_that_does_not_answer_in_time_is_said_not_to() -> None:
 
     with pytest.raises(PeerFailure, match="ipa1 does not tell its agreements: no answer in time"):
         LdapMaster("ipa1", Silent()).agreements()
+
+
+class Living:
+    """A master with the replica 5 of dc=x, and in its database a note that it is alive, unless `refusal` is raised."""
+
+    def __init__(self, refusal: type[ldap.LDAPError] | None = None) -> None:
+        self.refusal = refusal
+        self.written: list[str] = []
+
+    def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        replica = {"objectClass": [b"nsds5replica"], "nsds5replicaroot": [b"dc=x"], "nsds5replicaid": [b"5"]}
+        return [("cn=replica,cn=dc\\3Dx,cn=mapping tree,cn=config", replica)]
+
+    def modify_s(self, dn: str, changes: Any) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.written.append(dn)
+
+
+@pytest.mark.row("R15")
+def test_a_master_makes_a_change_of_its_own_where_it_may() -> None:
+    connection = Living()
+    assert LdapMaster("ipa2", connection).write_own_change("DC=X")
+    assert connection.written == ["cn=repl keep alive 5,DC=X"]
+    for refusal in (ldap.NO_SUCH_OBJECT, ldap.INSUFFICIENT_ACCESS):
+        assert not LdapMaster("ipa2", Living(refusal)).write_own_change("dc=x")
+    assert not LdapMaster("ipa2", Living()).write_own_change("o=ipaca"), "it does not replicate that"
+    with pytest.raises(PeerFailure, match="ipa2 does not note that it is alive"):
+        LdapMaster("ipa2", Living(ldap.SERVER_DOWN)).write_own_change("dc=x")

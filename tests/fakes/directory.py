@@ -178,6 +178,10 @@ class FakeMaster:
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         self._realm.flows.append((agreement.consumer, flow))
 
+    def write_own_change(self, suffix: str) -> bool:
+        self._realm.deeds.append(f"own change {self._name}")
+        return True
+
     def count(self, suffix: str) -> int:
         return 4
 

@@ -92,6 +92,18 @@ def enable(server: Directory, suffix: Suffix, host: str) -> None:
         server.replace(suffix.agreement_dn(host), {"nsds5ReplicaEnabled": "on"})
 
 
+def write_own_change(server: Directory, suffix: Suffix) -> None:
+    """Have a server that was just filled make its first change, in its note that it is alive, before it supplies others.
+
+    Meanwhile its own element of the update vector is half written; a session that it began then would show the vector
+    of another master, and the agreement would stop for good ("duplicate replica ID detected").
+    """
+    number = _value(server.get(suffix.replica_dn, ["nsDS5ReplicaId"]) or {}, "nsDS5ReplicaId")
+    now = time.strftime("%Y%m%d%H%M%SZ", time.gmtime())
+    with suppress(ldap.NO_SUCH_OBJECT, ldap.INSUFFICIENT_ACCESS):
+        server.replace(f"cn=repl keep alive {number},{suffix.dn}", {"keepalivetimestamp": now})
+
+
 def restart_agreement(server: Directory, dn: str) -> None:
     """Have an agreement connect anew: an open connection keeps the name under which it was let in."""
     for state in ("off", "on"):

@@ -104,7 +104,6 @@ def reinitialize(realm: Realm, host: str, source: str) -> None:
     """
     with realm.open(source) as server, realm.open(host) as receiver:
         dn = _agreement_to(realm, server, source, host)
-        agreements.enable(receiver, realm.suffix, source)
         agreements.enable(server, realm.suffix, host)
         try:
             agreements.initialise(
@@ -112,6 +111,8 @@ def reinitialize(realm: Realm, host: str, source: str) -> None:
             )
         except (InitialisationFailed, TimeoutError) as error:
             raise Refused(f"[{source}] reports: Update failed! Status: [{error}]") from error
+        agreements.write_own_change(receiver, realm.suffix)
+        agreements.enable(receiver, realm.suffix, source)
     realm.say("Update succeeded")
 
 
