@@ -77,12 +77,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the run's labs, whatever ended it; scenarios that came to their end have removed their own."""
+    """Remove the run's labs, whatever ended it; scenarios that came to their end have removed their own.
+
+    What an interrupted worker was installing is the worker's own, and the worker is dead by now.
+    """
     if hasattr(config, "workerinput") or config.option.collectonly or config.option.keep:
         return
     mine = os.environ.pop(owner.SESSION_VARIABLE, "")
     try:
-        connect().remove_of_owner(mine)
+        engine = connect()
+        engine.remove_of_owner(mine)
+        engine.remove_of_dead_owners()
     except NoEngine:
         # Then there was none at the start either, which was reported.
         return
