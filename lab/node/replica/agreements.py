@@ -93,7 +93,7 @@ def enable(server: Directory, suffix: Suffix, host: str) -> None:
 
 
 def write_own_change(server: Directory, suffix: Suffix) -> None:
-    """Have a server that was just filled make its first change, in its note that it is alive, before it supplies others.
+    """Have a server that was just filled make its first change, in its note that it is alive, before it supplies any.
 
     Meanwhile its own element of the update vector is half written; a session that it began then would show the vector
     of another master, and the agreement would stop for good ("duplicate replica ID detected").
