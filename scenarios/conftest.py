@@ -35,6 +35,7 @@ _FAILED = pytest.StashKey[bool]()
 _TOLD: list[tuple[str, object]] = []
 
 RealmMaker = Callable[..., Realm]
+ProductPutter = Callable[[Host], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,12 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lab-image", default="", help="make the servers from this image instead of the lab's own")
     group.addoption("--lab-file", default="", metavar="FILE", help="a topology that takes the place of 'single'")
     group.addoption("--enforcing", action="store_true", help="have SELinux enforce its policy where it is on")
+    group.addoption("--all-mutants", action="store_true", help="run the mutants that take minutes as well")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Name the run that all its labs belong to, before there are workers, and where its results go."""
-    config.addinivalue_line("markers", "topology(name): the realm that the scenario runs on; 'single' unless said")
     if not hasattr(config, "workerinput"):
         os.environ[owner.SESSION_VARIABLE] = owner.this_process()
         folder = ARTEFACTS / time.strftime("%Y-%m-%d-%H-%M-%S")
@@ -119,21 +120,27 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def make_realm(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
+def put_product() -> ProductPutter:
+    """Puts ``ipa-backup`` and ``ipa-restore`` into a host."""
+    return install_product
+
+
+@pytest.fixture
+def make_realm(request: pytest.FixtureRequest, engine: Engine, put_product: ProductPutter) -> Iterator[RealmMaker]:
     """Make realms that end with the scenario: ``make_realm("single", installed=True, product=True)``."""
-    with _realms(request, engine) as make:
+    with _realms(request, engine, put_product) as make:
         yield make
 
 
 @pytest.fixture(scope="module")
 def make_shared_realm(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
     """Make realms that end with the file's last scenario: for those that leave a realm as they found it."""
-    with _realms(request, engine) as make:
+    with _realms(request, engine, install_product) as make:
         yield make
 
 
 @contextmanager
-def _realms(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMaker]:
+def _realms(request: pytest.FixtureRequest, engine: Engine, put_product: ProductPutter) -> Iterator[RealmMaker]:
     realms: list[Realm] = []
 
     def make(name: str = "single", *, installed: bool = True, product: bool = True) -> Realm:
@@ -150,7 +157,7 @@ def _realms(request: pytest.FixtureRequest, engine: Engine) -> Iterator[RealmMak
         _TOLD.append((REALM, (realm.topology.name, time.monotonic() - asked - realm.seconds)))
         if product:
             for host in realm.hosts.values():
-                install_product(host)
+                put_product(host)
         print(f"lab '{realm.name}' was ready after {realm.seconds:.1f} s")
         return realm
 

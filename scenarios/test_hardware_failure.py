@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.product import install_product
 from lab.realm import Realm
 from scenarios.checks import Outline
+from scenarios.conftest import ProductPutter
 from scenarios.deeds import BACKUPS, back_up, restore
 from scenarios.masters import (
     assert_one_realm,
@@ -23,7 +23,9 @@ from scenarios.masters import (
 
 @pytest.mark.row("T14", "R9")
 @pytest.mark.topology("pair")
-def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(realm: Realm, tmp_path: Path) -> None:
+def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(
+    realm: Realm, put_product: ProductPutter, tmp_path: Path
+) -> None:
     """The backup was kept elsewhere; the peer went on writing users and certificates."""
     one, two = realm.hosts.values()
     earlier = [write_user(one, "earlier"), write_certificate(one, "earlier")]
@@ -39,7 +41,7 @@ def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(realm: Realm, t
 
     assert one.container.id != dead.container.id
     assert one.run(["test", "-e", "/etc/ipa/default.conf"], check=False).status == 1, "nothing is installed here"
-    install_product(one)
+    put_product(one)
     one.run(["mkdir", "-p", BACKUPS])
     one.put(tmp_path / Path(backup).name, BACKUPS)
     restore(one, backup, "--replication=catch-up", *password_options(one))

@@ -1,0 +1,1 @@
+"""Programs of scenarios that run inside a host."""
