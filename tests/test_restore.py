@@ -456,6 +456,35 @@ def test_a_master_is_younger_only_when_the_realms_own_entries_are_restored() -> 
     assert younger_than(record, ["b", "c"], ["dc=example,dc=test"]) == (), "nobody wrote down who the masters were"
 
 
+@pytest.mark.row("R8", "R15")
+def test_a_master_that_is_out_of_reach_is_not_waited_for_and_neither_is_who_is_behind_it(
+    second_master: str, third_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    host.masters.down = {second_master}
+    with pytest.raises(PeersUnreachable) as caught:
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    assert not any(deed.startswith("refresh") for deed in host.directory.deeds), "the supplier would try for minutes"
+    assert f"{second_master} cannot be reached: no route" in str(caught.value)
+    assert f"{third} has to wait for {second_master}" in str(caught.value)
+    assert "Uninstall" not in str(caught.value)
+    assert caught.value.remedy.endswith(f"ipa-replica-manage re-initialize --from={first}")
+
+
+@pytest.mark.row("R8", "R15")
+def test_a_master_that_comes_back_in_time_is_switched_off_before_it_is_filled(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.down = {second_master}
+    host.masters.at_first_refusal = host.masters.down.clear
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    deeds = host.directory.deeds
+    assert f"disable {second_master}" in deeds[: deeds.index(f"refresh {second_master} from {first}")]
+
+
 @pytest.mark.row("R15")
 def test_a_master_that_falls_silent_is_named_and_the_others_are_filled_all_the_same(
     second_master: str, third_master: str, host: OwnHost, backup: Path

@@ -14,6 +14,7 @@ from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.check import check_realm
 from ipabackup.realm.state import Viewpoint
 from ipabackup.realm.table import table
+from ipabackup.realm.verdict import tool
 from ipabackup.restore.peers import Peers, stranded
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
@@ -49,21 +50,35 @@ def reinitialize(
         walk.enable()
     left = sorted(set(peers.names) - walk.filled - set(walk.troubles))
     for name in left:
-        walk.troubles[name] = (
-            stranded(name)
-            if name in peers.younger
-            else f"no agreement leads to {name}: it was reached through another one. Uninstall it and install it again"
-        )
+        walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
     _verify(view, walk, report)
     peers.reinitialized = True
     if walk.troubles:
         raise PeersUnreachable(
             "These masters do not have the restored data: " + "; ".join(walk.troubles.values()) + ".",
             state="The restore on this host is done.",
-            remedy=f"When they are back: ipa-replica-manage re-initialize --from={peers.host}"
-            if set(walk.troubles) - set(left)
-            else "",
+            remedy=_again(peers.host, suffixes) if set(walk.troubles) - set(left) else "",
         )
+
+
+def _not_led_to(name: str, peers: Peers) -> str:
+    """Why nobody filled a master that was not in trouble itself, and what to do about it."""
+    suppliers = sorted(
+        {one for ways in peers.ways.values() for one, sent_to in ways.items() if name.lower() in sent_to}
+    )
+    if not suppliers:
+        return f"no agreement leads to {name}: it was reached through another one. Uninstall it and install it again"
+    return (
+        f"{name} has to wait for {' or '.join(suppliers)}, which supplies it; when that is filled, run on {name}: "
+        f"ipa-replica-manage re-initialize --from={suppliers[0]} (ipa-csreplica-manage likewise)"
+    )
+
+
+def _again(host: str, suffixes: Sequence[str]) -> str:
+    """What to type on masters that were not filled."""
+    tools = dict.fromkeys(tool(suffix) for suffix in sorted(suffixes))
+    commands = " and ".join(f"{name} re-initialize --from={host}" for name in tools)
+    return f"When they are back, run on each of them: {commands}"
 
 
 def _verify(view: Viewpoint, walk: _Walk, report: Reporter) -> None:
@@ -136,15 +151,31 @@ class _Walk:
             for master, agreement in self._agreements(name, suffix):
                 consumer = agreement.consumer
                 # One that the restored data does not know could not even log in any more with it.
-                if {consumer} & (done | begun | {*self.troubles, *self._peers.younger}):
+                if {consumer} & (done | begun | {*self.troubles, *self._peers.younger}) or not self._ready(consumer):
                     continue
                 try:
                     flow = master.begin_refresh(agreement)
                 except PeerFailure as error:
-                    self.troubles[consumer] = error.message.rstrip(".")
+                    self._trouble(consumer, error.message)
                     continue
                 begun.add(consumer)
                 underway.append(_Refresh(master, agreement, suffix, flow))
+
+    def _ready(self, consumer: str) -> bool:
+        """Whether a master can be reached; its agreements are off then.  A supplier would try for minutes."""
+        try:
+            masters = self._reached(consumer)
+            if consumer in self._peers.unreachable:
+                for master in masters:
+                    master.disable()
+        except PeerFailure as error:
+            self._trouble(consumer, error.message)
+            return False
+        return bool(masters)
+
+    def _trouble(self, name: str, message: str) -> None:
+        """Note what is wrong with a master: the first that was found, of which the rest follows."""
+        self.troubles.setdefault(name, message.rstrip("."))
 
     def _ended(self, underway: Sequence[_Refresh]) -> list[tuple[str, str]]:
         """Wait for the end of all; returns suffix and consumer of those that came to a good one."""
@@ -158,13 +189,13 @@ class _Walk:
                     status = refresh.supplier.refreshed(refresh.agreement)
                 except PeerFailure as error:
                     waiting.remove(refresh)
-                    self.troubles[consumer] = error.message.rstrip(".")
+                    self._trouble(consumer, error.message)
                     continue
                 if status is None:
                     if time.monotonic() > limit:
                         waiting.remove(refresh)
-                        self.troubles[consumer] = (
-                            f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
+                        self._trouble(
+                            consumer, f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
                         )
                     continue
                 waiting.remove(refresh)
@@ -172,8 +203,9 @@ class _Walk:
                     filled.append((refresh.suffix, consumer))
                     self._report.note(f"{consumer} has been re-initialised with {refresh.suffix}")
                 else:
-                    self.troubles[consumer] = (
-                        f"{consumer} could not be re-initialised with {refresh.suffix}: {status or 'nobody says why'}"
+                    self._trouble(
+                        consumer,
+                        f"{consumer} could not be re-initialised with {refresh.suffix}: {status or 'nobody says why'}",
                     )
             if waiting:
                 # The server tells the end only when asked.
@@ -205,7 +237,7 @@ class _Walk:
                 if same_suffix(agreement.suffix, suffix)
             ]
         except PeerFailure as error:
-            self.troubles[supplier] = error.message.rstrip(".")
+            self._trouble(supplier, error.message)
             return []
 
     def _reached(self, name: str) -> list[Master]:
@@ -213,7 +245,7 @@ class _Walk:
             try:
                 opened = self._stack.enter_context(self._machine.masters.at(name, self._peers.password))
             except PeerFailure as error:
-                self.troubles[name] = error.message
+                self._trouble(name, error.message)
                 return []
             self.join(name, opened)
         return self._masters[name]
@@ -225,4 +257,4 @@ class _Walk:
                 for master in self._reached(name):
                     master.enable()
             except PeerFailure as error:
-                self.troubles[name] = error.message
+                self._trouble(name, error.message)

@@ -116,6 +116,7 @@ class FakeMasters:
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.at_each_look: Callable[[], object] = list
+        self.at_first_refusal: Callable[[], object] = list
         self.kept: dict[str, Retention] = {}
         self.trusted: bytes | None = None
 
@@ -127,6 +128,7 @@ class FakeMasters:
     def at(self, host: str, password: str | None, authority: Path | None = None) -> Iterator[FakeMaster]:
         self.trusted = None if authority is None else authority.read_bytes()
         if host in self.down:
+            self.at_first_refusal()
             raise PeerFailure(f"{host} cannot be reached: no route.")
         yield FakeMaster(self, host)
 
