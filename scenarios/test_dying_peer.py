@@ -89,6 +89,13 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
     _mend(three, said)
     three.wait_ready()
     wait_users(masters, ["before"])
+    # Its other neighbour it does not supply yet: what is printed switches that on.
+    left = troubles(check_realm(one, "--json"))
+    assert {(trouble["kind"], *trouble["hosts"]) for trouble in left} == {("off", three.fqdn, two.fqdn)}
+    for trouble in left:
+        command = re.fullmatch(rf"On {re.escape(three.fqdn)} run: (dsconf .*)", trouble["remedy"])
+        assert command, trouble
+        three.run(command[1].split())
     add_users(three, ["forth"])
     wait_users(masters, ["before", "forth"])
     assert_one_realm(*masters)

@@ -18,11 +18,12 @@ from ipabackup.directory.vectors import Vector, parse_vector
 MAPPING_TREE = "cn=mapping tree,cn=config"
 ENABLED = "nsds5ReplicaEnabled"
 INIT_STATUS = "nsds5replicaLastInitStatus"
+UPDATE_STATUS = "nsds5replicaLastUpdateStatus"
 _REPLICA = "nsds5replica"
 _AGREEMENT = "nsds5replicationagreement"
 _ASKED = (
     *("objectClass", "cn", "nsds5replicaroot", "nsds5replicaid", "nsds50ruv", "nsds5agmtmaxcsn"),
-    *("nsds5ReplicaChangeCount", "nsds5replicahost", ENABLED, "nsds5replicaLastUpdateStatus", INIT_STATUS),
+    *("nsds5ReplicaChangeCount", "nsds5replicahost", ENABLED, UPDATE_STATUS, INIT_STATUS),
     *("nsds5replicaLastInitEnd", "nsds5replicaUpdateInProgress"),
 )
 _STATUS = re.compile(r"\s*(?:Error \()?(-?\d+)")
@@ -170,7 +171,7 @@ def _agreement(dn: str, values: Mapping[str, Sequence[str]]) -> Agreement:
         _first(values, "nsds5replicaroot"),
         _first(values, "nsds5replicahost").lower(),
         _first(values, ENABLED).lower() != "off",
-        _first(values, "nsds5replicalastupdatestatus"),
+        _first(values, UPDATE_STATUS),
         _first(values, INIT_STATUS),
         _first(values, "nsds5replicalastinitend"),
     )

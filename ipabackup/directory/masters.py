@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +15,7 @@ import ldap.sasl
 from ipabackup.directory.agreements import (
     ENABLED,
     INIT_STATUS,
+    UPDATE_STATUS,
     Agreement,
     Replica,
     Retention,
@@ -26,7 +28,11 @@ from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_b
 from ipabackup.errors import DirectoryFailure
 
 CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
-_REFRESH = "nsds5BeginReplicaRefresh"
+_REFRESH, _INIT_START = "nsds5BeginReplicaRefresh", "nsds5replicaLastInitStart"
+#: What an agreement says of its last session as long as its thread has not begun.
+_IDLE = (b"No replication sessions started", b"agreement disabled")
+#: Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
+_BEGUN, _BETWEEN_LOOKS, _BEGINNINGS = 5.0, 0.05, 3
 #: What the entries are called in which each master notes that it is alive, with its replica number behind.
 _ALIVE = "repl keep alive"
 #: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
@@ -35,7 +41,8 @@ _DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowCont
 # Conflict entries are LDAP subentries since 389 DS 1.4, which a search shows only when it asks for them.
 _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*))"
 #: Seconds for another master to be reached, and for one answer: one that has just been filled is busy for a while.
-_REACHED, _ANSWERED = 15, 120
+#: (Switching an agreement off may take as long as the answer that its session waits for: 120 by default.)
+_REACHED, _ANSWERED = 15, 150
 
 # python-ldap's own time limit comes without a word.
 _NAMELESS = "no answer in time"
@@ -181,18 +188,47 @@ class LdapMaster:
         control is opened.
         """
         with self._asked(f"re-initialise {agreement.consumer}"):
-            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=list(_FLOW))[0][1]
-            known = {name.lower(): values for name, values in found.items()}
+            known = self._read_agreement(agreement, *_FLOW)
             # The server refuses to have them removed, so one that was not there gets the default.
             before = {name: known.get(name.lower(), [_DEFAULT_FLOW[name]]) for name in _FLOW}
             try:
                 opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in _FLOW.items()]
                 self._connection.modify_s(agreement.dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
-                self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
+                self._wait(lambda: not self._waits_for_its_thread(agreement))
+                for _ in range(_BEGINNINGS):
+                    began = self._read_agreement(agreement, _INIT_START)
+                    self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
+                    if self._wait(lambda began=began: self._has_begun(agreement, began)):  # type: ignore[misc]
+                        break
             except BaseException:
                 self.set_flow(agreement, before)
                 raise
         return before
+
+    def _read_agreement(self, agreement: Agreement, *names: str) -> dict[str, list[bytes]]:
+        found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=list(names))[0][1]
+        return {name.lower(): values for name, values in found.items()}
+
+    def _waits_for_its_thread(self, agreement: Agreement) -> bool:
+        """Whether an agreement that was switched on has not done anything yet.
+
+        A total update has to end the session that goes on.  Asked for while the agreement's thread is just about to
+        begin, it is forgotten, or the server waits two minutes for an end that does not come.
+        """
+        told = self._read_agreement(agreement, UPDATE_STATUS).get(UPDATE_STATUS.lower(), [b""])[0]
+        return any(text in told for text in _IDLE)
+
+    def _has_begun(self, agreement: Agreement, before: Mapping[str, list[bytes]]) -> bool:
+        now = self._read_agreement(agreement, _INIT_START, _REFRESH)
+        return now.pop(_REFRESH.lower(), None) is None or now != before
+
+    def _wait(self, state: Callable[[], bool]) -> bool:
+        limit = time.monotonic() + _BEGUN
+        while not state():
+            if time.monotonic() > limit:
+                return False
+            time.sleep(_BETWEEN_LOOKS)
+        return True
 
     def refreshed(self, agreement: Agreement) -> str | None:
         """See Master."""

@@ -45,11 +45,16 @@ class MasterState:
 
 @dataclass(frozen=True)
 class RealmState:
-    """What all masters say, by name; `unreachable` leads from a name to the reason; `listed` are all that there are."""
+    """What all masters say, by name; `unreachable` leads from a name to the reason; `listed` are all that there are.
+
+    `instances` leads from a suffix (normalised) to the directory instance that holds it, here and, by FreeIPA's custom,
+    on every master.
+    """
 
     masters: Mapping[str, MasterState]
     unreachable: Mapping[str, str]
     listed: frozenset[str] = frozenset()
+    instances: Mapping[str, str] = field(default_factory=dict)
 
     def suffixes(self) -> list[str]:
         """Every suffix that any master replicates; the domain's, which all have, comes first."""
@@ -112,7 +117,12 @@ class Look:
             names |= listed
             asked = listed if only is None else listed & set(only)
             waiting += sorted(asked - set(found) - set(unreachable) - set(waiting))
-        return RealmState(found, unreachable, frozenset(names))
+        homes = {
+            normalised(backend.suffix): instance.name
+            for instance in self._view.instances
+            for backend in instance.backends
+        }
+        return RealmState(found, unreachable, frozenset(names), homes)
 
     def with_contents(self, state: RealmState) -> RealmState:
         """The same, with entries counted and conflicts looked for."""
@@ -129,7 +139,7 @@ class Look:
                 del masters[name]
                 continue
             masters[name] = replace(one, contents=contents)
-        return RealmState(masters, unreachable, state.listed)
+        return replace(state, masters=masters, unreachable=unreachable)
 
     def _content(self, name: str, suffix: str) -> Content:
         for master in self._reached(name):

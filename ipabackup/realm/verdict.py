@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -101,7 +102,8 @@ def _agreements(suffix: str, replicas: Mapping[str, Replica], state: RealmState)
                 )
                 yield Trouble("stranger", suffix, hosts, f"{to}, which is no master of the realm, is left.", remedy)
             elif not agreement.enabled:
-                yield Trouble("off", suffix, hosts, f"{to} is switched off.", _from(suffix, agreement.consumer, host))
+                remedy = _switch_on(suffix, host, agreement, replica, replicas, state)
+                yield Trouble("off", suffix, hosts, f"{to} is switched off.", remedy)
             elif (
                 agreement.failing and agreement.consumer in state.masters and not _mended(agreement, replica, replicas)
             ):
@@ -110,11 +112,30 @@ def _agreements(suffix: str, replicas: Mapping[str, Replica], state: RealmState)
     yield from _cut_off(suffix, replicas, state)
 
 
+def _switch_on(
+    suffix: str,
+    host: str,
+    agreement: Agreement,
+    replica: Replica,
+    replicas: Mapping[str, Replica],
+    state: RealmState,
+) -> str:
+    """How an agreement is switched on that has nothing else against it; a consumer of another generation is filled."""
+    if not _one_generation(agreement, replica, replicas):
+        return _from(suffix, agreement.consumer, host)
+    name = re.sub(r"^cn=([^,]+).*", r"\1", agreement.dn)
+    instance = state.instances.get(suffix, "INSTANCE")
+    return f"On {host} run: dsconf {instance} repl-agmt enable --suffix={suffix} {name}"
+
+
+def _one_generation(agreement: Agreement, replica: Replica, replicas: Mapping[str, Replica]) -> bool:
+    consumer = replicas.get(agreement.consumer)
+    return consumer is not None and consumer.vector.generation == replica.vector.generation
+
+
 def _mended(agreement: Agreement, replica: Replica, replicas: Mapping[str, Replica]) -> bool:
     """Whether an agreement says that generations differ, which they do no more: it tries again only minutes later."""
-    consumer = replicas.get(agreement.consumer)
-    same = consumer is not None and consumer.vector.generation == replica.vector.generation
-    return same and status_code(agreement.updated) == _OTHER_GENERATION
+    return _one_generation(agreement, replica, replicas) and status_code(agreement.updated) == _OTHER_GENERATION
 
 
 def _cut_off(suffix: str, replicas: Mapping[str, Replica], state: RealmState) -> Iterator[Trouble]:

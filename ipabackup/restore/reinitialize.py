@@ -63,9 +63,10 @@ def reinitialize(
 
 def _not_led_to(name: str, peers: Peers) -> str:
     """Why nobody filled a master that was not in trouble itself, and what to do about it."""
-    suppliers = sorted(
-        {one for ways in peers.ways.values() for one, sent_to in ways.items() if name.lower() in sent_to}
-    )
+    ways, me = peers.ways.values(), name.lower()
+    # One that is out of reach does not tell whom it supplies, but masters supply each other.
+    known = {supplier for way in ways for supplier, consumers in way.items() if me in consumers}
+    suppliers = sorted(known or {consumer for way in ways for consumer in way.get(me, ())})
     if not suppliers:
         return f"no agreement leads to {name}: it was reached through another one. Uninstall it and install it again"
     return (

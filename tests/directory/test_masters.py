@@ -7,6 +7,7 @@ from typing import Any
 import ldap
 import pytest
 
+from ipabackup.directory import masters
 from ipabackup.directory.agreements import Agreement
 from ipabackup.directory.masters import LdapMaster, PeerFailure
 
@@ -14,19 +15,29 @@ AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
 
 
 class Refreshing:
-    """An agreement whose total update ends at the third question, with this status."""
+    """An agreement that is off: its thread has begun when it is asked for the second time, its total update ends, with
+    this status, at the third question.  The first `forgotten` requests for a total update are.
+    """
 
-    def __init__(self, status: bytes = b"", refuses: str = "") -> None:
+    def __init__(self, status: bytes = b"", refuses: str = "", forgotten: int = 0) -> None:
         self.status = status
         self.refuses = refuses
-        self.asked = 0
-        self.now: dict[str, bytes] = {"nsds5replicaflowcontrolwindow": b"500"}
+        self.forgotten = forgotten
+        self.asked = {"status": 0, "start": 0}
+        self.now: dict[str, bytes] = {"nsds5replicaflowcontrolwindow": b"500", "nsds5replicalastinitstart": b"2025"}
 
     def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
-        if "nsds5BeginReplicaRefresh" not in more.get("attrlist", []):
-            return [("cn=meToipa2", {name: [value] for name, value in self.now.items()})]
-        self.asked += 1
-        going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked < 3 else {}
+        names = more.get("attrlist", [])
+        if "nsds5replicaLastUpdateStatus" in names:
+            self.asked["status"] += 1
+            told = b"Error (0) agreement disabled" if self.asked["status"] < 2 else b"Error (19) another generation"
+            return [("cn=meToipa2", {"nsds5replicaLastUpdateStatus": [told]})]
+        if "nsds5replicaLastInitStatus" not in names:
+            return [
+                ("cn=meToipa2", {name: [value] for name, value in self.now.items() if name in map(str.lower, names)})
+            ]
+        self.asked["end"] = self.asked.get("end", 0) + 1
+        going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked["end"] < 3 else {}
         return [("cn=meToipa2", {"nsds5replicalastinitstatus": [self.status], **going_on})]
 
     def modify_s(self, dn: str, changes: Any) -> None:
@@ -35,6 +46,10 @@ class Refreshing:
             if name == self.refuses:
                 raise ldap.UNWILLING_TO_PERFORM({"desc": "Server is unwilling to perform"})
             self.now[name.lower()] = values[0]
+            if name == "nsds5BeginReplicaRefresh":
+                self.asked["start"] += 1
+                if self.asked["start"] > self.forgotten:
+                    self.now["nsds5replicalastinitstart"] = b"2026"
 
 
 @pytest.mark.row("R15")
@@ -50,6 +65,20 @@ def test_a_total_update_runs_with_flow_control_open_and_tells_its_end() -> None:
     master.set_flow(AGREEMENT, before)
     assert connection.now["nsds5replicaflowcontrolwindow"] == b"500"
     assert connection.now["nsds5replicaflowcontrolpause"] == b"2000", "the default: it had none before"
+
+
+@pytest.mark.row("R15")
+def test_a_total_update_is_asked_for_when_the_agreement_has_begun_and_again_when_it_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(masters, "_BEGUN", 0.2)
+    connection = Refreshing(forgotten=1)
+    LdapMaster("ipa1", connection).begin_refresh(AGREEMENT)
+    assert connection.asked["status"] == 2
+    assert connection.asked["start"] == 2
+    deaf = Refreshing(forgotten=100)
+    LdapMaster("ipa1", deaf).begin_refresh(AGREEMENT)
+    assert deaf.asked["start"] == 3, "whether it comes to an end is told later"
 
 
 @pytest.mark.row("R15")

@@ -72,9 +72,17 @@ def test_what_a_master_wrote_before_it_was_re_initialised_is_not_expected_of_oth
 
 
 def test_an_agreement_that_is_off_does_not_mend_itself() -> None:
-    trouble = only(triangle(ipa1=replica("ipa1", [agreement("ipa2", enabled=False), "ipa3"])))
+    off = triangle(ipa1=replica("ipa1", [agreement("ipa2", enabled=False), "ipa3"]))
+    trouble = only(replace(off, instances={DOMAIN: "EXAMPLE-TEST"}))
     assert (trouble.kind, trouble.hosts, trouble.passing) == ("off", ("ipa1", "ipa2"), False)
-    assert "On ipa2 run: ipa-replica-manage re-initialize --from=ipa1" in trouble.remedy
+    assert trouble.remedy == f"On ipa1 run: dsconf EXAMPLE-TEST repl-agmt enable --suffix={DOMAIN} meToipa2"
+
+
+def test_a_master_of_another_generation_that_an_agreement_is_off_with_has_to_be_filled() -> None:
+    spoilt = replica("ipa2", ["ipa1", "ipa3"], generation="6a03")
+    troubles = judge(triangle(ipa1=replica("ipa1", [agreement("ipa2", enabled=False), "ipa3"]), ipa2=spoilt))
+    (off,) = [trouble for trouble in troubles if trouble.kind == "off"]
+    assert "On ipa2 run: ipa-replica-manage re-initialize --from=ipa1" in off.remedy
 
 
 def test_an_agreement_that_fails_says_why_and_may_recover_but_a_busy_consumer_is_none() -> None:

@@ -12,6 +12,7 @@ import ldap
 
 from lab.node.ldapi import Directory
 from lab.node.replica.suffixes import MAPPING_TREE, Suffix
+from lab.node.services import WaitedTooLong, wait_for
 
 TOTAL_EXCLUDED = "entryusn krblastsuccessfulauth krblastfailedauth krbloginfailedcount passwordgraceusertime"
 EXCLUDED = f"memberof idnssoaserial {TOTAL_EXCLUDED}"
@@ -22,6 +23,11 @@ USUAL = {"nsds5ReplicaFlowControlWindow": "1000", "nsds5ReplicaFlowControlPause"
 INITIALISE_LIMIT = 600.0
 ALWAYS = "0000-2359 0123456"
 REFRESH = "nsds5BeginReplicaRefresh"
+UPDATED, INIT_START = "nsds5replicaLastUpdateStatus", "nsds5replicaLastInitStart"
+# What an agreement says of its last session as long as its thread has not begun.
+IDLE = ("No replication sessions started", "agreement disabled")
+# Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
+BEGUN, BEGINNINGS = 5.0, 3
 
 
 class InitialisationFailed(Exception):
@@ -80,10 +86,34 @@ def initialise(
     before = server.get(dn, list(UNHURRIED)) or {}
     server.replace(dn, UNHURRIED)
     try:
-        server.replace(dn, {REFRESH: "start"})
+        _begin(server, dn)
         wait_initialised(server, dn, limit=limit, elapsed=elapsed)
     finally:
         server.replace(dn, {name: before.get(name) or usual for name, usual in USUAL.items()})
+
+
+def _begin(server: Directory, dn: str) -> None:
+    """Ask for a total update, again if need be, until it has begun.
+
+    It has to end the session that goes on. Asked for while the thread of a new agreement, or of one that was just
+    switched on, is about to begin, it is forgotten, or the server waits two minutes for an end that does not come.
+    """
+    with suppress(WaitedTooLong):
+        wait_for(f"the thread of {dn}", lambda: not any(text in _told(server, dn, UPDATED) for text in IDLE), BEGUN)
+    for _ in range(BEGINNINGS):
+        before = _told(server, dn, INIT_START)
+        server.replace(dn, {REFRESH: "start"})
+        with suppress(WaitedTooLong):
+            wait_for(
+                f"the total update of {dn}",
+                lambda before=before: not _told(server, dn, REFRESH) or _told(server, dn, INIT_START) != before,  # type: ignore[misc]
+                BEGUN,
+            )
+            return
+
+
+def _told(server: Directory, dn: str, name: str) -> str:
+    return _value(server.get(dn, [name]) or {}, name)
 
 
 def enable(server: Directory, suffix: Suffix, host: str) -> None:
