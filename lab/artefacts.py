@@ -16,6 +16,11 @@ COMMANDS = {
     "network.txt": "ip address; ss -lntup; cat /etc/hosts /etc/resolv.conf",
     "backups.txt": "ls -laR /var/lib/ipa/backup",
     "ipactl.txt": "ipactl status",
+    "replication.txt": (
+        "for socket in /run/slapd-*.socket; do "
+        "timeout 20 ldapsearch -Q -Y EXTERNAL -LLL -o ldif-wrap=no -b 'cn=mapping tree,cn=config' "
+        '-H "ldapi://$(echo $socket | sed s,/,%2F,g)" "(objectClass=nsds5*)" "*" nsds50ruv nsds5agmtmaxcsn; done'
+    ),
 }
 
 #: Globs of files that are fetched as they are.

@@ -41,7 +41,7 @@ def _wait_filling(supplier: Host, consumer: Host) -> None:
         except ldap.SERVER_DOWN:
             return False
 
-    wait_for(f"{consumer.fqdn} to be filled by {supplier.fqdn}", begun, limit=120)
+    wait_for(f"{consumer.fqdn} to be filled by {supplier.fqdn}", begun, limit=300)
 
 
 def _impatient(host: Host) -> None:

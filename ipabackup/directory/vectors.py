@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _GENERATION = re.compile(r"\{replicageneration\}\s+([0-9a-f]+)", re.IGNORECASE)
-_ELEMENT = re.compile(r"\{replica (\d+)(?:\s[^}]*)?\}(?:\s+([0-9a-f]{20})\s+([0-9a-f]{20}))?", re.IGNORECASE)
+_ELEMENT = re.compile(r"\{replica (\d+)(?:\s[^}]*)?\}((?:\s+[0-9a-f]{20}){0,2})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,11 @@ class Vector:
 
 
 def parse_vector(values: Iterable[str]) -> Vector:
-    """The vector that these values of nsds50ruv are; what is neither generation nor replica is passed over."""
+    """The vector that these values of nsds50ruv are; what is neither generation nor replica is passed over.
+
+    Of a replica's first changes the server may have noted but one, the oldest or the newest, and it may have an element
+    without changes beside the one with them.
+    """
     generation = ""
     newest: dict[int, str] = {}
     oldest: dict[int, str] = {}
@@ -34,8 +38,9 @@ def parse_vector(values: Iterable[str]) -> Vector:
         if found := _GENERATION.match(value):
             generation = found[1].lower()
         elif found := _ELEMENT.match(value):
-            number = int(found[1])
-            oldest[number], newest[number] = (found[2] or "").lower(), (found[3] or "").lower()
+            number, changes = int(found[1]), found[2].lower().split()
+            newest[number] = max([newest.get(number, ""), *changes])
+            oldest[number] = min([*filter(None, [oldest.get(number)]), *changes], default="")
     return Vector(generation, newest, oldest)
 
 
