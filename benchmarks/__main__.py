@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import machine, users
+from benchmarks import machine, peers, users
 from benchmarks.cases import CASES, Case
 from benchmarks.measure import GivenUp, measure
 from benchmarks.plot import plot
@@ -38,14 +38,15 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    words.add_argument(
-        "--users", type=_numbers, default=[1_000, 10_000, 100_000], metavar="N,N", help="how many (1000,10000,100000)"
-    )
+    words.add_argument("--users", type=_numbers, metavar="N,N", help="how many (1000,10000,100000)")
     words.add_argument(
         "--repeat", type=_repeats, default=[3], metavar="N[,N]", help="runs of each; or, one for each of --users (3)"
     )
     words.add_argument(
         "--only", type=_cases, default=list(CASES), metavar="CASE,CASE", help=", ".join(case.name for case in CASES)
+    )
+    words.add_argument(
+        "--peers", action="store_true", help="measure how long two other masters are filled (10000 users unless said)"
     )
     words.add_argument("--topology", default="single", help="the realm whose first server is measured (%(default)s)")
     words.add_argument("--json", type=Path, metavar="FILE", help="keep each run's figures in FILE, while measuring too")
@@ -83,10 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns the exit status."""
     words = parser()
     options = words.parse_args(arguments)
+    options.users = options.users or ([peers.FULL_SIZE] if options.peers else [1_000, 10_000, 100_000])
     if len(options.repeat) not in (1, len(options.users)):
         words.error("--repeat is one number, or one for each of --users")
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        if options.peers:
+            return _peers(options.users)
         results = Results.read(options.source) if options.source else _measured(options)
     except LabError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
@@ -103,6 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = f"![The medians]({PICTURE.name})\n\n{report}"
         DOCUMENT.write_text(write_between(DOCUMENT.read_text(encoding="utf-8"), shown), encoding="utf-8")
     return 1 if verdicts(results.runs)[0] or results.given_up else 0
+
+
+def _peers(counts: Sequence[int]) -> int:
+    found = list(peers.measure(connect(), counts, _say))
+    for one in found:
+        print(one)
+    return 0 if all(one.holds for one in found) else 1
 
 
 def _measured(options: argparse.Namespace) -> Results:

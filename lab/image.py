@@ -49,7 +49,7 @@ def ensure_server_image(engine: Engine, say: Say = print) -> str:
         return tag
     say(f"Building the server image {tag} (a few minutes the first time, seconds after a change of the code)")
     context = io.BytesIO(pack_context(_sources(ROOT)))
-    for line in build(engine, context, tag, base=base):
+    for line in build(engine, context, tag, base=base, target="server"):
         say(f"  {line}")
     remove_stale(engine, tag)
     return tag
@@ -164,9 +164,10 @@ def build(
     *,
     base: str,
     containerfile: str = "Containerfile",
+    target: str | None = None,
     role: str = "server",
 ) -> Iterator[str]:
-    """Build an image, on the image `base`; yields what is worth telling while it does.
+    """Build an image (up to the stage `target`), on the image `base`; yields what is worth telling while it does.
 
     Raises :class:`ImageError` with the end of the build's output.
     """
@@ -177,6 +178,7 @@ def build(
             custom_context=True,
             dockerfile=containerfile,
             tag=tag,
+            target=target,
             buildargs={"BASE": base},
             labels=engine.labels("images", role),
             rm=True,

@@ -5,6 +5,7 @@ The words are those that FreeIPA labs use::
     domain = "example.test"
     realm = "EXAMPLE.TEST"            # the domain in capitals unless said
     image = "…"                       # the lab's own server image unless said
+    own_image_only = true             # what it asks for, no other image has; false unless said
 
     [passwords]
     admin = "Secret123"
@@ -56,7 +57,8 @@ CAPABILITIES = frozenset({"ca", "dns", "kra", "adtrust", "selinux"})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})+")
 
-_TOP = {"domain", "realm", "image", "passwords", "servers", "replicas", "clients", "hosts", "agreements"}
+_TABLES = {"servers": "server", "replicas": "replica", "clients": "client", "hosts": "host"}
+_TOP = {"domain", "realm", "image", "own_image_only", "passwords", "agreements", *_TABLES}
 _PASSWORDS = {"admin", "directory_manager"}
 _MASTER = {"name", "image", "capabilities", "installer_options", "prepare"}
 _REPLICA = _MASTER | {"from", "replica_setup"}
@@ -103,6 +105,7 @@ class Topology:
     passwords: Passwords = field(default_factory=Passwords)
     image: str = ""
     agreements: tuple[tuple[str, str], ...] = ()
+    own_image_only: bool = False
 
     def fqdn(self, member: Member) -> str:
         """The host name that the member has inside the realm."""
@@ -117,6 +120,11 @@ class Topology:
     def masters(self) -> tuple[Member, ...]:
         """The members that carry the directory."""
         return tuple(member for member in self.members if member.is_master)
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What its masters have between them."""
+        return frozenset().union(*(member.capabilities for member in self.masters))
 
     def recipe(self) -> str:
         """All that the file says, in one form: the same for two files that say the same."""
@@ -187,6 +195,7 @@ def parse(text: str, *, name: str, source: str = "the lab file") -> Topology:
         passwords=_passwords(data.get("passwords", {}), source),
         image=_string(data, "image", source, default=""),
         agreements=tuple(_agreements(data, members, source)),
+        own_image_only=_flag(data, "own_image_only", source),
     )
 
 
@@ -209,9 +218,6 @@ def _agreements(data: Mapping[str, Any], members: tuple[Member, ...], source: st
         if frozenset(pair) in origins:
             raise BadTopology(f"{where}: {pair[0]} and {pair[1]} replicate already, one comes from the other.")
         yield pair[0], pair[1]
-
-
-_TABLES = {"servers": "server", "replicas": "replica", "clients": "client", "hosts": "host"}
 
 
 def _members(data: Mapping[str, Any], source: str) -> Iterable[Member]:
@@ -298,6 +304,13 @@ def _string(data: Mapping[str, Any], key: str, where: str, default: str | None =
     value = data[key]
     if not isinstance(value, str):
         raise BadTopology(f"{where}: '{key}' must be a string.")
+    return value
+
+
+def _flag(data: Mapping[str, Any], key: str, where: str) -> bool:
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise BadTopology(f"{where}: '{key}' must be true or false.")
     return value
 
 

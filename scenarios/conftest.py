@@ -31,6 +31,9 @@ _FOLDER_VARIABLE = "IPALAB_ARTEFACTS"
 
 _FAILED = pytest.StashKey[bool]()
 
+#: Why a scenario, or all of a file, cannot run on what was asked for: lab files declare it.
+_DECLARED = pytest.StashKey[str]()
+
 #: What the next report has to tell: a scenario's phase, and the fixtures of its file, may all make realms.
 _TOLD: list[tuple[str, object]] = []
 
@@ -42,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what a run of scenarios can be told."""
     group = parser.getgroup("lab", "the lab that scenarios run in")
     group.addoption("--keep", action="store_true", help="leave the labs of failed scenarios up")
-    group.addoption("--lab-image", default="", help="make the servers from this image instead of the lab's own")
+    group.addoption("--image", default="", help="make the servers from this image instead of the lab's own")
     group.addoption("--lab-file", default="", metavar="FILE", help="a topology that takes the place of 'single'")
     group.addoption("--enforcing", action="store_true", help="have SELinux enforce its policy where it is on")
     group.addoption("--all-mutants", action="store_true", help="run the mutants that take minutes as well")
@@ -107,6 +110,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: pytest.TestReport = yield  # type: ignore[assignment]
     report.user_properties += [(ROWS, " ".join(sorted(rows_of(item)))), *_TOLD]
     _TOLD.clear()
+    if report.skipped:
+        declared = [node.stash[_DECLARED] for node in item.listchain() if _DECLARED in node.stash]
+        report.user_properties += [("may_skip", reason) for reason in declared]
     if report.failed:
         for node in item.listchain():
             node.stash[_FAILED] = True
@@ -145,12 +151,13 @@ def _realms(request: pytest.FixtureRequest, engine: Engine, put_product: Product
 
     def make(name: str = "single", *, installed: bool = True, product: bool = True) -> Realm:
         asked = time.monotonic()
+        topology = _topology(request, name)
         realm = Realm.up(
             engine,
-            _topology(request.config, name),
+            topology,
             owner=owner.session(),
             installed=installed,
-            image=request.config.getoption("--lab-image"),
+            image=request.config.getoption("--image"),
             say=print,
         )
         realms.append(realm)
@@ -172,8 +179,28 @@ def _realms(request: pytest.FixtureRequest, engine: Engine, put_product: Product
             realm.down()
 
 
-def _topology(config: pytest.Config, name: str) -> Topology:
-    return load(config.getoption("--lab-file") or name) if name == "single" else load(name)
+def _topology(request: pytest.FixtureRequest, name: str) -> Topology:
+    """The topology of this name, or the lab file that takes the place of 'single'.
+
+    Skips a scenario that cannot run, where lab files declare why.
+    """
+    config = request.config
+    lab_file, image = config.getoption("--lab-file"), config.getoption("--image")
+    if name != "single" or not lab_file:
+        topology = load(name)
+        if topology.own_image_only and (image or (lab_file and load(lab_file).image)):
+            _skip_declared(request, f"the topology '{name}' asks for what only the lab's own image has")
+        return topology
+    topology = load(lab_file)
+    missing = {need for mark in request.node.iter_markers("needs") for need in mark.args} - topology.capabilities
+    if missing:
+        _skip_declared(request, f"{lab_file} declares no {' and no '.join(sorted(missing))}")
+    return topology
+
+
+def _skip_declared(request: pytest.FixtureRequest, reason: str) -> None:
+    request.node.stash[_DECLARED] = reason
+    pytest.skip(reason)
 
 
 def _save(realm: Realm, nodeid: str) -> None:

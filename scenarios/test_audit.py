@@ -34,6 +34,7 @@ def a_day_of_use(host: Host) -> None:
         host.run(command)
 
 
+@pytest.mark.needs("ca", "dns")
 @pytest.mark.row("F1", "F2")
 def test_every_path_that_an_installation_and_a_day_of_use_touch_is_known(make_realm: RealmMaker) -> None:
     host = make_realm("single", installed=False).master

@@ -73,6 +73,7 @@ def _shell(host: Host, script: str) -> None:
 
 
 @pytest.mark.row("T1")
+@pytest.mark.needs("ca", "dns")
 def test_what_is_broken_after_a_restore_is_noticed_by_the_check_that_looks_at_it(master: Host) -> None:
     outline = Outline.note(master)
     backup = back_up(master)

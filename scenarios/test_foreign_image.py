@@ -9,6 +9,7 @@ import pytest
 
 from lab.engine import Engine
 from lab.image import ensure_server_image
+from lab.topology import SHIPPED
 from scenarios.checks import Outline
 from scenarios.conftest import RealmMaker
 from scenarios.deeds import back_up, restore, uninstall
@@ -24,28 +25,8 @@ RUN for name in ipa-backup ipa-restore; do \
   chmod 755 /usr/sbin/$name; done
 """
 
-_LAB_FILE = """\
-domain = "corp-2.example.org"
-realm = "CORP-2.EXAMPLE.ORG"
-image = "{image}"
-
-[passwords]
-admin = "Another-Secret-1"
-directory_manager = "Yet-Another-2"
-
-[[servers]]
-name = "idm-01"
-capabilities = ["dns"]
-prepare = [
-  ["ipalab-external-certs", "--hostname", "idm-01.corp-2.example.org", "--out", "/root/certs", "--pin", "Pin12345"],
-]
-installer_options = [
-  "--no-pkinit",
-  "--dirsrv-config-file", "/usr/share/ipalab/bdb.ldif",
-  "--dirsrv-cert-file", "/root/certs/dirsrv.p12", "--dirsrv-pin", "Pin12345",
-  "--http-cert-file", "/root/certs/http.p12", "--http-pin", "Pin12345",
-]
-"""
+#: All else that is different: names, passwords, the database library, and what the server does not have.
+_LAB_FILE = (SHIPPED / "corp.toml").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -68,7 +49,7 @@ def test_a_foreign_image_runs_the_first_case_with_what_its_lab_file_says(
     make_realm: RealmMaker, foreign_image: str, tmp_path: Path
 ) -> None:
     lab_file = tmp_path / "foreign.toml"
-    lab_file.write_text(_LAB_FILE.format(image=foreign_image))
+    lab_file.write_text(_LAB_FILE.replace("own_image_only = true", f'image = "{foreign_image}"'))
     realm = make_realm(str(lab_file))
     master = realm.master
     assert master.fqdn == "idm-01.corp-2.example.org"

@@ -1,6 +1,7 @@
 """Lab files: what they say, and what is said about bad ones."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -215,3 +216,19 @@ def test_agreements_and_set_ups_that_cannot_be_are_refused(table: str, reason: s
     text = f'domain = "example.test"\n[[servers]]\nname = "a"\n[[replicas]]\nname = "b"\n{table}\n'
     with pytest.raises(BadTopology, match=reason):
         parse(text, name="mine")
+
+
+@pytest.mark.parametrize("path", sorted((SHIPPED.parent / "examples").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_examples_for_other_images_are_lab_files_that_name_one(path: Path) -> None:
+    topology = load(path)
+    assert topology.image
+    assert not topology.own_image_only
+
+
+def test_what_only_the_labs_own_image_has_is_said_with_true_or_false() -> None:
+    assert load("corp").own_image_only
+    assert not load("pair").own_image_only
+    assert load("corp").capabilities == frozenset()
+    assert load("single").capabilities == {"ca", "dns"}
+    with pytest.raises(BadTopology, match="'own_image_only' must be true or false"):
+        parse('own_image_only = "yes"\n' + PAIR, name="x")
