@@ -349,12 +349,14 @@ def _copy_data(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
         report.note(f"Binary copy of slapd-{instance.name}")
         run.machine.tools.archive(instance, run.staging[instance.name] / "binary")
+        run.exporting.begin(instance, run.staging[instance.name], run.payload)
 
 
 def _copy_live(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
         report.note(f"Online backup of slapd-{instance.name}")
         run.machine.directory.backup(instance.ldapi_uri, run.staging[instance.name] / "binary")
+        run.exporting.begin(instance, run.staging[instance.name], run.payload)
 
 
 def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> None:
@@ -370,18 +372,15 @@ def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> N
 def _archive_data(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
         source, root = run.staging[instance.name] / "binary", binary_root(instance.name)
-        smaller = run.machine.tools.compacted(source)
-        if smaller is None:
-            # The export writes to the copy, so it has to wait.
-            run.payload.add_tree(source, root)
-            continue
-        database = source / "data.mdb"
-        report.note(f"slapd-{instance.name}: {smaller.size} bytes of its database are in use")
-        left_out = {str(database), str(source / LOCK)}
-        run.payload.add_tree(source, root, exclude=left_out.__contains__)
-        with smaller.content() as content:
-            run.exporting.begin(instance, run.staging[instance.name], run.payload)
-            run.payload.add_stream(f"{root}/{database.name}", content, smaller.size, like=database)
+        with run.exporting.compacted(instance) as smaller:
+            if smaller is None:
+                run.payload.add_tree(source, root)
+                continue
+            database = source / "data.mdb"
+            report.note(f"slapd-{instance.name}: {smaller.size} bytes of its database are in use")
+            left_out = {str(database), str(source / LOCK)}
+            run.payload.add_tree(source, root, exclude=left_out.__contains__)
+            run.payload.add_stream(f"{root}/{database.name}", smaller.content, smaller.size, like=database)
 
 
 def _export(run: _Run, report: Reporter) -> None:

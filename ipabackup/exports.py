@@ -1,11 +1,16 @@
-"""Exports that run beside the archiving of the databases they are made from: each keeps a processor busy."""
+"""Exports that run beside the archiving of the databases they are made from: each keeps a processor busy.
+
+They begin as soon as there is a copy, while the directory server is still being started again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ipabackup.archive.layout import ldif_name
 from ipabackup.archive.writer import Growing, Payload
@@ -30,6 +35,15 @@ class Exported:
     services: list[str]
 
 
+@dataclass(frozen=True)
+class Opened:
+    """The compacted database of a binary copy, being read: `size` is in bytes."""
+
+    size: int
+    content: BinaryIO
+    reading: ExitStack
+
+
 class Cancelled(IpaBackupError):
     """The backup has come to its end, and nobody wants the export any more."""
 
@@ -40,23 +54,66 @@ class Exports:
     def __init__(self, tools: DirectoryTools, host: str) -> None:
         self._tools, self._host = tools, host
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="exports")
-        self._running: dict[str, Future[list[Exported]]] = {}
+        self._opened: dict[str, Future[Opened | None]] = {}
+        self._running: dict[str, Future[list[Exported] | None]] = {}
         self._cancelled = False
 
     def begin(self, instance: Instance, staging: Path, payload: Payload) -> None:
-        """Begin to export all backends of `instance` from the binary copy in `staging`."""
-        self._running[instance.name] = self._pool.submit(self._all, instance, staging, payload)
+        """Begin to work on the binary copy of `instance` in `staging`.
+
+        Find out its size when compacted, begin to read it as it is now, and then export all its backends.
+
+        The export writes to the copy.  One that cannot be compacted has to be archived before.
+        """
+        opened: Future[Opened | None] = Future()
+        self._opened[instance.name] = opened
+        self._running[instance.name] = self._pool.submit(self._work, instance, staging, payload, opened)
+
+    @contextmanager
+    def compacted(self, instance: Instance) -> Iterator[Opened | None]:
+        """The compacted database of `instance`, which was begun; None when its copy has to be archived as it is.
+
+        Raises DirectoryFailure when it could not be read to its end.
+        """
+        opened = self._opened[instance.name].result()
+        if opened is None:
+            yield None
+            return
+        with opened.reading:
+            yield opened
 
     def of(self, instance: Instance, staging: Path, payload: Payload) -> list[Exported]:
-        """The exports of `instance`, whenever they were begun; raises what they failed with."""
-        if instance.name not in self._running:
-            self.begin(instance, staging, payload)
-        return self._running[instance.name].result()
+        """The exports of `instance`, which was begun; raises what they failed with."""
+        exported = self._running[instance.name].result()
+        if exported is None:
+            exported = self._pool.submit(self._all, instance, staging, payload).result()
+        return exported
 
     def cancel(self) -> None:
         """End what still runs."""
         self._cancelled = True
-        self._pool.shutdown(wait=True)
+        for opened in self._opened.values():
+            # The program that nobody reads from any more ends with an error, which is nobody's concern.
+            with suppress(Exception):
+                found = opened.result(0) if opened.done() else None
+                if found is not None:
+                    found.reading.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(
+        self, instance: Instance, staging: Path, payload: Payload, opened: Future[Opened | None]
+    ) -> list[Exported] | None:
+        try:
+            smaller = self._tools.compacted(staging / "binary")
+            if smaller is None:
+                opened.set_result(None)
+                return None
+            reading = ExitStack()
+            opened.set_result(Opened(smaller.size, reading.enter_context(smaller.content()), reading))
+        except BaseException as error:
+            opened.set_exception(error)
+            raise
+        return self._all(instance, staging, payload)
 
     def _all(self, instance: Instance, staging: Path, payload: Payload) -> list[Exported]:
         source = export_config(instance, staging / "binary", staging / "config")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.execute import CommandResult
 from lab.host import Host
@@ -55,6 +55,9 @@ class Outline:
     host: Host
     before: dict[str, Answer] = field(default_factory=dict)
 
+    #: Whether a first difference is enough to know: a server that is down has each question wait for its time.
+    one_is_enough: ClassVar[bool] = False
+
     @classmethod
     def note(cls, host: Host) -> Outline:
         """Ask everything; a server that fails to answer now is no place for a test case."""
@@ -62,8 +65,10 @@ class Outline:
 
     def differences(self) -> dict[str, str]:
         """Ask everything again; returns what differs, by the check's name, as a readable comparison."""
-        found = {}
+        found: dict[str, str] = {}
         for check in checks_for(self.host):
+            if found and self.one_is_enough:
+                break
             try:
                 after = check.ask(self.host)
             except Exception as error:

@@ -8,6 +8,7 @@ import ldap
 import pytest
 
 from lab.errors import CommandFailed, TimedOut
+from scenarios.checks import Outline
 from scenarios.mutants import CASES, Case, MutantProduct
 
 #: How a scenario says that something is not as it should be.  What goes wrong in the lab itself is none of these.
@@ -36,7 +37,14 @@ def put_product(mutant: str) -> MutantProduct:
     return MutantProduct(mutant)
 
 
-def test_mutant_is_noticed(case: Case, mutant: str, put_product: MutantProduct, request: pytest.FixtureRequest) -> None:
+def test_mutant_is_noticed(
+    case: Case,
+    mutant: str,
+    put_product: MutantProduct,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Outline, "one_is_enough", True)
     arguments = {
         name: case.arguments[name] if name in case.arguments else request.getfixturevalue(name)
         for name in inspect.signature(case.scenario).parameters
