@@ -183,8 +183,8 @@ Written by `python -m scenarios.mutants`; do not edit.
 
 A test that cannot fail proves nothing. So each documented case is also run with a *mutant* of `ipa-restore` in its
 place: one that leaves one thing out, goes on whatever fails, and ends with status 0. `scenarios/test_mutants.py` sees
-that a check of the case itself notices. *Always*: in each run of all scenarios; *on request*: with `--all-mutants`, which
-takes an hour (without files, data or services each check waits for a minute).
+that a check of the case itself notices. *Always*: in each run of all scenarios; *on request*: with `--all-mutants`,
+which takes an hour (without files, data or services each check waits for a minute).
 """
 
 _CLOSING = """
