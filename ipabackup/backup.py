@@ -25,7 +25,7 @@ from ipabackup.directory.compact import LOCK
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.staging import make_staging, memory_for, remove_leftovers
 from ipabackup.errors import Refused, UsageError
-from ipabackup.exports import Exports
+from ipabackup.exports import EXPORTING, Exports
 from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
@@ -182,12 +182,14 @@ def _full_steps(run: _Run) -> Iterator[Step]:
         yield _live_copy(run)
         yield files
         return
-    if run.server.running:
+    # Asked here, where it matters: ipactl takes its time.
+    running = services.ipa_running()
+    if running:
         run.stops = ["ipa"]
         yield Step("stop-ipa", "Stopping IPA", lambda _: services.ipa_stop(), closed_by="start-ipa")
     yield Step("copy-data", "Copying the directory's databases", lambda report: _copy_data(run, report))
     yield files
-    if run.server.running:
+    if running:
 
         def start(report: Reporter) -> None:
             services.ipa_start()
@@ -370,6 +372,8 @@ def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> N
 
 
 def _archive_data(run: _Run, report: Reporter) -> None:
+    # Services are back, and the export takes longest: neither is to wait for a compressor.
+    run.machine.give_way(EXPORTING)
     for instance in run.server.instances:
         source, root = run.staging[instance.name] / "binary", binary_root(instance.name)
         with run.exporting.compacted(instance) as smaller:

@@ -21,6 +21,9 @@ from ipabackup.directory.service_scan import ServiceScan
 from ipabackup.directory.tools import ATTEMPTS, DirectoryTools, ToolCrashed
 from ipabackup.errors import IpaBackupError
 
+#: What the names of threads begin with that have to do with exports.
+EXPORTING = "export"
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -53,7 +56,7 @@ class Exports:
 
     def __init__(self, tools: DirectoryTools, host: str) -> None:
         self._tools, self._host = tools, host
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="exports")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=EXPORTING)
         self._opened: dict[str, Future[Opened | None]] = {}
         self._running: dict[str, Future[list[Exported] | None]] = {}
         self._cancelled = False

@@ -1,4 +1,4 @@
-"""What this host is, read once and immutable: names, versions, directory instances, whether IPA runs."""
+"""What this host is, read once and immutable: names, versions, directory instances."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ipabackup.errors import NotInstalled, NotRoot
 from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import Accounts, SystemAccounts
 from ipabackup.host.files import Paths, Space, space
+from ipabackup.host.priority import give_way
 from ipabackup.host.processes import CommandMissing, Processes, SystemProcesses
 from ipabackup.host.selinux import SELinux, SystemSELinux
 from ipabackup.host.services import Services, SystemServices
@@ -62,6 +63,7 @@ class Machine:
     places: Places = Places()
     hostnames: Callable[[], tuple[str, ...]] = system_hostnames
     room: Callable[[Path], Space] = space
+    give_way: Callable[[str], None] = give_way
 
     @classmethod
     def system(cls) -> Machine:
@@ -90,7 +92,7 @@ def require_root() -> None:
 class Server:
     """An identity server that is configured on this host.
 
-    `running` is whether any IPA service runs now; `directory_version` is that of the installed 389 DS.
+    `directory_version` is that of the installed 389 DS.
     """
 
     host: str
@@ -100,7 +102,6 @@ class Server:
     ipa_version: str
     directory_version: str
     instances: tuple[Instance, ...]
-    running: bool
 
     @classmethod
     def discover(cls, machine: Machine) -> Server:
@@ -124,7 +125,6 @@ class Server:
             ipa_version=installed_version(machine.processes),
             directory_version=machine.tools.server_version(),
             instances=instances,
-            running=machine.services.ipa_running(),
         )
 
     def names(self) -> Names:

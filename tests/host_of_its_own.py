@@ -188,5 +188,6 @@ def make_host(root: Path) -> OwnHost:
             root / "etc/ipa/ca.crt",
         ),
         lambda: (HOST,),
+        give_way=lambda but: None,
     )
     return OwnHost(root, machine, services, accounts, selinux, directory, processes, masters)

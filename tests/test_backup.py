@@ -254,4 +254,3 @@ def test_a_server_is_known_by_its_configuration(host: OwnHost) -> None:
     server = host.server()
     assert server == replace(server, host=HOST, realm="EXAMPLE.TEST", ipa_version="4.12.0")
     assert isinstance(server, Server)
-    assert server.running

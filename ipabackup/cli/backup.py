@@ -77,8 +77,8 @@ def _backup(arguments: Namespace, display: Display) -> int:
         return 0
     with exclusive("ipa-backup"), _key(arguments, machine) as ring:
         server = Server.discover(machine)
-        if given is not None and server.running:
-            for instance in server.instances:
+        for instance in server.instances:
+            if given is not None and machine.services.is_active(instance.unit):
                 machine.directory.check_password(instance.ldapi_uri, given)
         options = BackupOptions(
             data=arguments.data,

@@ -1,0 +1,29 @@
+"""Threads give way, but for those that are named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_PROGRAM = """
+import os, threading
+from ipabackup.host.priority import give_way
+
+ready, end = threading.Barrier(3), threading.Event()
+threads = [threading.Thread(target=lambda: (ready.wait(), end.wait()), name=name) for name in ("exports_0", "other")]
+for thread in threads:
+    thread.start()
+ready.wait()
+give_way("export")
+numbers = [threading.get_native_id(), *(thread.native_id for thread in threads)]
+print([os.getpriority(os.PRIO_PROCESS, number) for number in numbers])
+end.set()
+"""
+
+
+def test_all_threads_give_way_but_those_that_are_named() -> None:
+    # In a process of its own: it is for good.
+    shown = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True).stdout
+    main, export, other = eval(shown)
+    assert main == other == 10
+    assert export < 10
