@@ -31,9 +31,12 @@ BACKUP_DIR = Path("/var/lib/ipa/backup")
 
 
 def system_hostnames() -> tuple[str, ...]:
-    """The names that this host answers to: the kernel's, and the canonical one of it."""
+    """The names that this host answers to: the kernel's, and the canonical one of it where that is short.
+
+    A whole name is not asked for: where no resolver answers that takes 20 s.
+    """
     name = socket.gethostname()
-    return tuple(dict.fromkeys((name, socket.getfqdn(name))))
+    return (name,) if "." in name else tuple(dict.fromkeys((name, socket.getfqdn(name))))
 
 
 @dataclass(frozen=True)

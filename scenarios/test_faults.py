@@ -8,7 +8,7 @@ from lab.execute import CommandResult
 from lab.faults import kill, partition, paused, slow_line
 from lab.host import Host
 from lab.realm import Realm
-from scenarios.masters import entry_exists, wait_seen, write_user
+from scenarios.masters import assert_one_realm, entry_exists, wait_seen, write_user
 
 
 def _reaches(one: Host, other: Host, port: int = 389) -> bool:
@@ -52,3 +52,4 @@ def test_hosts_are_parted_stand_still_die_and_come_back(realm: Realm) -> None:
     bits = len(slow.stdout) * 8
     assert slow.duration > 0.5 * bits / 800_000 > fast.duration
     assert _schema_read(one, two).duration < slow.duration / 2
+    assert_one_realm(one, two)

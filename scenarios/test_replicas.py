@@ -10,13 +10,16 @@ from lab.waiting import wait_for
 from scenarios.conftest import RealmMaker
 from scenarios.deeds import back_up, restore, uninstall
 from scenarios.masters import (
+    assert_one_realm,
     assert_replicate,
+    check_realm,
     conflicts,
     disconnect,
     entry_exists,
     install_from_file,
     prepare,
     replica_file,
+    troubles,
     wait_seen,
     write_user,
 )
@@ -148,6 +151,8 @@ def test_a_replica_from_its_file_after_the_authoritys_port_was_taken(realm: Real
     assert "used already" in exists.stderr
     prepared = prepare(master, replica, check=False)
     assert "ipa-replica-manage del" in prepared.stderr
+    # It is gone, and the master does not know that yet.
+    assert {trouble["kind"] for trouble in troubles(check_realm(master, "--json", wait=0))} == {"unreachable"}
 
 
 @pytest.mark.row("T8", "L3")
@@ -186,6 +191,7 @@ def test_a_restored_server_gets_a_replica_and_a_client(make_realm: RealmMaker) -
     master.run(["ipa-replica-manage", "-p", "Secret123", "del", "--force", replica.fqdn])
     assert master.run(["ipa-replica-manage", "-p", "Secret123", "list"]).lines == ["ipa1.example.test: master"]
     assert not master.agreement_states()
+    assert_one_realm(master)
 
 
 @pytest.mark.row("P6", "T15")
@@ -218,6 +224,7 @@ def test_replication_by_tickets_resumes_by_itself_once_there_is_a_kdc(realm: Rea
         lambda: "GSSAPI auth resumed" in replica.read_file(log)[begun:],
         limit=60,
     )
+    assert_one_realm(*realm.hosts.values())
 
 
 @pytest.mark.row("P4", "L5")
@@ -226,6 +233,7 @@ def test_a_replica_of_a_replica_has_what_its_grandmaster_writes(realm: Realm) ->
     """Three masters in a row replicate domain and authority, end to end in both directions."""
     assert set(realm.master.agreement_states()) == {"meToipa2.example.test", "caToipa2.example.test"}
     assert_replicate(*realm.hosts.values())
+    assert_one_realm(*realm.hosts.values())
 
 
 @pytest.mark.row("L3", "L5")
@@ -240,3 +248,5 @@ def test_a_triangle_replicates_with_one_side_less(realm: Realm) -> None:
     three.run(["ipa-replica-manage", "-p", "Secret123", "connect", three.fqdn, two.fqdn])
     wait_seen(three, write_user(two, "again"))
     assert [conflicts(host) for host in (one, two, three)] == [[], [], []]
+    # For the authority's records these two were parted and not brought together again: over the first one they are.
+    assert_one_realm(one, two, three)

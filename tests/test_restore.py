@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from ipabackup.errors import (
 from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
 from ipabackup.restore.peers import Peers, younger_than
-from ipabackup.server import Server
+from ipabackup.server import Server, system_hostnames
 from ipabackup.store import extract_backup, open_backup
 from tests.host_of_its_own import ME, OwnHost, make_host
 
@@ -502,3 +503,22 @@ def test_a_master_that_falls_silent_is_named_and_the_others_are_filled_all_the_s
 def test_peers_cannot_be_filled_from_a_server_that_catches_up(host: OwnHost, backup: Path) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         planned(host, backup, RestoreOptions(reinitialize=True, authoritative=False))
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize(
+    ("kernel", "known"), [("ipa1.example.test", ("ipa1.example.test",)), ("ipa1", ("ipa1", "ipa1.example.test"))]
+)
+def test_a_host_that_knows_its_whole_name_asks_no_resolver_for_it(
+    kernel: str, known: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: kernel)
+    asked: list[str] = []
+
+    def canonical(name: str) -> str:
+        asked.append(name)
+        return "ipa1.example.test"
+
+    monkeypatch.setattr(socket, "getfqdn", canonical)
+    assert system_hostnames() == known
+    assert asked == [name for name in (kernel,) if "." not in name]
