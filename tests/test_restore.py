@@ -27,7 +27,7 @@ from ipabackup.errors import (
     WrongPassword,
 )
 from ipabackup.record import ServerRecord
-from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
+from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore, reinitialize
 from ipabackup.restore.peers import Peers, younger_than
 from ipabackup.server import Server, system_hostnames
 from ipabackup.store import extract_backup, open_backup
@@ -471,6 +471,22 @@ def test_a_master_that_is_out_of_reach_is_not_waited_for_and_neither_is_who_is_b
     assert f"{third} has to wait for {second_master}" in str(caught.value)
     assert "Uninstall" not in str(caught.value)
     assert caught.value.remedy.endswith(f"ipa-replica-manage re-initialize --from={first}")
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_another_one_is_sending_to_is_filled_when_it_is_free(
+    second_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.busy = {second_master: 2}
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.directory.deeds.count(f"refresh {second_master} from {first}") == 3
+    assert host.masters.flows == [(second_master, {"window": [b"usual"]})], "put back once"
+    monkeypatch.setattr(reinitialize, "BUSY_LIMIT", 0.0)
+    host.masters.busy = {second_master: 1000}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} could not be re-initialised with .*replica busy"):
+        restored(host, backup, RestoreOptions(reinitialize=True))
 
 
 @pytest.mark.row("R8", "R15")

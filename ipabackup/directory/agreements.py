@@ -17,6 +17,8 @@ from ipabackup.directory.vectors import Vector, parse_vector
 
 MAPPING_TREE = "cn=mapping tree,cn=config"
 ENABLED = "nsds5ReplicaEnabled"
+#: What an agreement says, as a number, when another master's session with its consumer goes on.
+BUSY = 1
 INIT_STATUS = "nsds5replicaLastInitStatus"
 UPDATE_STATUS = "nsds5replicaLastUpdateStatus"
 _REPLICA = "nsds5replica"
@@ -48,7 +50,7 @@ class Agreement:
     @property
     def failing(self) -> bool:
         """Whether the last session did not come to a good end; "busy" is no failure, the next one takes its turn."""
-        return status_code(self.updated) not in (0, 1)
+        return status_code(self.updated) not in (0, BUSY)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ipabackup.directory.agreements import Agreement, same_suffix, status_code
+from ipabackup.directory.agreements import BUSY, Agreement, same_suffix, status_code
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.masters import Flow, Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
@@ -23,6 +23,8 @@ from ipabackup.steps import Reporter
 REFRESH_LIMIT = 6 * 3600.0
 #: Seconds that re-initialised masters have to agree with each other: agreements that were off take up their work again.
 SETTLE_LIMIT = 60.0
+#: Seconds that the session of another master with one that is to be filled may take.
+BUSY_LIMIT = 120.0
 _BETWEEN_LOOKS = 0.2
 #: Troubles of a realm that mean that a master does not have the restored data.
 _NOT_THE_SAME = ("generation", "behind", "entries")
@@ -113,6 +115,7 @@ class _Walk:
     def __init__(self, peers: Peers, stack: ExitStack, machine: Machine, report: Reporter) -> None:
         self._peers, self._stack, self._machine, self._report = peers, stack, machine, report
         self._masters: dict[str, list[Master]] = {}
+        self._patience: dict[str, float] = {}
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -199,6 +202,8 @@ class _Walk:
                             consumer, f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
                         )
                     continue
+                if status_code(status) == BUSY and self._again(refresh):
+                    continue
                 waiting.remove(refresh)
                 if status and status_code(status) == 0:
                     filled.append((refresh.suffix, consumer))
@@ -221,6 +226,18 @@ class _Walk:
         except PeerFailure as error:
             # Its next change will do; what it does not tell when it is to supply others is a trouble then.
             self._report.note(error.message)
+
+    def _again(self, refresh: _Refresh) -> bool:
+        """Ask once more for a total update that found another master's session going on; False when that never ends."""
+        consumer = refresh.agreement.consumer
+        if time.monotonic() > self._patience.setdefault(consumer, time.monotonic() + BUSY_LIMIT):
+            return False
+        time.sleep(_BETWEEN_LOOKS)
+        try:
+            refresh.supplier.begin_refresh(refresh.agreement)
+        except PeerFailure:
+            return False
+        return True
 
     def _put_back(self, underway: Sequence[_Refresh]) -> None:
         for refresh in underway:

@@ -112,6 +112,7 @@ class FakeMasters:
         self.down: set[str] = set()
         self.broken: set[str] = set()
         self.silent: set[str] = set()
+        self.busy: dict[str, int] = {}
         self.enabled: set[str] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
@@ -172,6 +173,9 @@ class FakeMaster:
         return {"window": [b"usual"]}
 
     def refreshed(self, agreement: Agreement) -> str | None:
+        if self._realm.busy.get(agreement.consumer, 0):
+            self._realm.busy[agreement.consumer] -= 1
+            return "Error (1) Replication error acquiring replica: replica busy"
         if agreement.consumer in self._realm.broken:
             return "Error (-1) it broke"
         self._realm.generations[agreement.consumer] = self._realm.generations[self._name]

@@ -28,6 +28,8 @@ UPDATED, INIT_START = "nsds5replicaLastUpdateStatus", "nsds5replicaLastInitStart
 IDLE = ("No replication sessions started", "agreement disabled")
 # Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
 BEGUN, BEGINNINGS = 5.0, 3
+# What an agreement says when its consumer is taken by another master, and for how many seconds that is waited for.
+BUSY, BUSY_LIMIT = 1, 60.0
 
 
 class InitialisationFailed(Exception):
@@ -86,8 +88,17 @@ def initialise(
     before = server.get(dn, list(UNHURRIED)) or {}
     server.replace(dn, UNHURRIED)
     try:
-        _begin(server, dn)
-        wait_initialised(server, dn, limit=limit, elapsed=elapsed)
+        patience = time.monotonic() + BUSY_LIMIT
+        while True:
+            _begin(server, dn)
+            try:
+                wait_initialised(server, dn, limit=limit, elapsed=elapsed)
+                return
+            except InitialisationFailed as error:
+                # Another master's session with that one is going on, and will end.
+                if status_code(str(error)) != BUSY or time.monotonic() > patience:
+                    raise
+                time.sleep(0.5)
     finally:
         server.replace(dn, {name: before.get(name) or usual for name, usual in USUAL.items()})
 
