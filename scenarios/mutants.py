@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import docker.errors
+
 from lab.execute import CommandResult
 from lab.host import Host
 from lab.product import LAUNCHERS, TARGET, install_product
@@ -164,7 +166,15 @@ class MutantProduct:
 
     def runs(self) -> list[str]:
         """What the mutant was asked to do, on all hosts that are still there."""
-        return [line for host in self.hosts for line in _log_of(host).lines]
+        return [line for host in self.hosts if _is_there(host) for line in _log_of(host).lines]
+
+
+def _is_there(host: Host) -> bool:
+    try:
+        host.container.reload()
+    except docker.errors.NotFound:
+        return False
+    return True
 
 
 def _log_of(host: Host) -> CommandResult:

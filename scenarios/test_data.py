@@ -3,6 +3,7 @@
 import pytest
 
 from lab.host import Host
+from lab.waiting import wait_for
 from scenarios.checks import Outline
 from scenarios.deeds import back_up, restore, services, uninstall
 from scenarios.probe import clients
@@ -11,7 +12,8 @@ from scenarios.probe import clients
 def _add_user(host: Host, name: str) -> None:
     host.run(["ipa", "user-add", name, "--first", "Test", "--last", "User"])
     host.run(["ipa", "user-show", name])
-    host.run(["id", name])
+    # SSSD looks a moment later whether the directory is back.
+    wait_for(f"SSSD to know {name}", lambda: host.run(["id", name], check=False).status == 0, limit=30)
 
 
 def _assert_gone(host: Host, name: str) -> None:
