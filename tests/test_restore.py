@@ -32,6 +32,7 @@ from ipabackup.restore.peers import Peers, younger_than
 from ipabackup.server import Server, system_hostnames
 from ipabackup.store import extract_backup, open_backup
 from tests.host_of_its_own import ME, OwnHost, make_host
+from tests.realm.realms import change
 
 
 @pytest.fixture
@@ -471,6 +472,25 @@ def test_a_master_that_is_out_of_reach_is_not_waited_for_and_neither_is_who_is_b
     assert f"{third} has to wait for {second_master}" in str(caught.value)
     assert "Uninstall" not in str(caught.value)
     assert caught.value.remedy.endswith(f"ipa-replica-manage re-initialize --from={first}")
+
+
+@pytest.mark.row("R15")
+def test_masters_that_seem_to_be_behind_get_another_change_before_they_are_named(
+    second_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = "ipa1.example.test"
+    monkeypatch.setattr(reinitialize, "FIRST_LOOK", 0.0)
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.generations[first] = "6a00"
+    host.masters.newest = {second_master: {5: change(9, 5)}, first: {}}
+
+    def arrive() -> None:
+        if host.directory.deeds.count(f"own change {second_master}") > 1:
+            host.masters.newest[first] = dict(host.masters.newest[second_master])
+
+    host.masters.at_each_look = arrive
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.directory.deeds.count(f"own change {second_master}") == 2
 
 
 @pytest.mark.row("R15")

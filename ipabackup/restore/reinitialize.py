@@ -23,6 +23,8 @@ from ipabackup.steps import Reporter
 REFRESH_LIMIT = 6 * 3600.0
 #: Seconds that re-initialised masters have to agree with each other: agreements that were off take up their work again.
 SETTLE_LIMIT = 60.0
+#: Seconds of these before every master is made to change something once more.
+FIRST_LOOK = 10.0
 #: Seconds that the session of another master with one that is to be filled may take.
 BUSY_LIMIT = 120.0
 _BETWEEN_LOOKS = 0.2
@@ -53,7 +55,7 @@ def reinitialize(
     left = sorted(set(peers.names) - walk.filled - set(walk.troubles))
     for name in left:
         walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
-    _verify(view, walk, report)
+    _verify(view, walk, suffixes, report)
     peers.reinitialized = True
     if walk.troubles:
         raise PeersUnreachable(
@@ -84,10 +86,14 @@ def _again(host: str, suffixes: Sequence[str]) -> str:
     return f"When they are back, run on each of them: {commands}"
 
 
-def _verify(view: Viewpoint, walk: _Walk, report: Reporter) -> None:
+def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Reporter) -> None:
     """Compare generations, update vectors and counts of the masters that were filled, and show them."""
     good = walk.filled - set(walk.troubles)
-    verdict = check_realm(view, wait=SETTLE_LIMIT, only={view.host, *good})
+    verdict = check_realm(view, wait=FIRST_LOOK, only={view.host, *good})
+    if any(trouble.passing for trouble in verdict.troubles):
+        # A server may have a master's first change and not note it in its vector: the next one brings that along.
+        walk.stir(suffixes)
+        verdict = check_realm(view, wait=SETTLE_LIMIT, only={view.host, *good})
     for line in table(verdict.state):
         report.show(line)
     for trouble in verdict.troubles:
@@ -267,6 +273,12 @@ class _Walk:
                 return []
             self.join(name, opened)
         return self._masters[name]
+
+    def stir(self, suffixes: Sequence[str]) -> None:
+        """Have every master that has the restored data change something of its own once more."""
+        for name in (self._peers.host, *sorted(self.filled)):
+            for suffix in suffixes:
+                self._steady(name, suffix)
 
     def enable(self) -> None:
         """Switch every agreement of every master that can be asked on again."""
