@@ -74,9 +74,8 @@ def measure(engine: Engine, counts: Sequence[int], say: Say) -> Iterator[Filled]
             users.add_users(first, range(count))
             ours = _ours(first)
             say(f"  ours: {ours:.1f} s")
-            peers = [host.fqdn for host in realm.hosts.values() if host is not first]
-            usual, broken_off = _usual(first, peers, limit=_PATIENCE * ours)
-            yield Filled(count, len(peers), ours, usual, broken_off)
+            usual, broken_off = _usual(first, limit=_PATIENCE * ours)
+            yield Filled(count, len(realm.hosts) - 1, ours, usual, broken_off)
 
 
 def _ours(host: Host) -> float:
@@ -89,7 +88,7 @@ def _ours(host: Host) -> float:
     return step_seconds(restored)[_STEP]
 
 
-def _usual(host: Host, peers: Sequence[str], *, limit: float) -> tuple[float, bool]:
+def _usual(host: Host, *, limit: float) -> tuple[float, bool]:
     """Fill the peers again with the usual flow control, at once, one suffix after the other; also whether it was broken
     off.
     """

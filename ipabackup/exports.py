@@ -95,13 +95,12 @@ class Exports:
     def cancel(self) -> None:
         """End what still runs."""
         self._cancelled = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
         for opened in self._opened.values():
             # The program that nobody reads from any more ends with an error, which is nobody's concern.
             with suppress(Exception):
-                found = opened.result(0) if opened.done() else None
-                if found is not None:
+                if opened.done() and (found := opened.result()) is not None:
                     found.reading.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _work(
         self, instance: Instance, staging: Path, payload: Payload, opened: Future[Opened | None]

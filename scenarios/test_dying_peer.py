@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,6 +23,16 @@ MAPPING_TREE = "cn=mapping tree,cn=config"
 
 #: Kilobits a second: slow enough that filling a master takes some seconds.
 SLOW = 400
+
+
+def _spoilt_after_backup(masters: Sequence[Host]) -> str:
+    """Back up the first master, and have the last one add what nobody wants; all have both then."""
+    add_users(masters[0], ["before"])
+    wait_users(masters, ["before"])
+    backup = back_up(masters[0], "--data")
+    add_users(masters[-1], ["unwanted"])
+    wait_users(masters, ["before", "unwanted"])
+    return backup
 
 
 def _restoring(host: Host, backup: str) -> BackgroundCommand:
@@ -57,11 +68,7 @@ def _mend(host: Host, said: CommandResult) -> None:
 def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(realm: Realm) -> None:
     """The other one is filled all the same; the dead one, back with half of the data, is filled by hand."""
     one, two, three = masters = tuple(realm.hosts.values())
-    add_users(one, ["before"])
-    wait_users(masters, ["before"])
-    backup = back_up(one, "--data")
-    add_users(three, ["unwanted"])
-    wait_users(masters, ["before", "unwanted"])
+    backup = _spoilt_after_backup(masters)
 
     restoring = _restoring(one, backup)
     with slow_line(one, kbit=SLOW):
@@ -95,11 +102,7 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
 def test_a_master_that_comes_back_too_early_changes_nothing_and_is_told_from_the_realm(realm: Realm) -> None:
     """Dead when it should have been switched off, back with its agreements on while the others are being filled."""
     one, two, three = masters = tuple(realm.hosts.values())
-    add_users(one, ["before"])
-    wait_users(masters, ["before"])
-    backup = back_up(one, "--data")
-    add_users(two, ["unwanted"])
-    wait_users(masters, ["before", "unwanted"])
+    backup = _spoilt_after_backup(masters)
     kill(two)
 
     restoring = _restoring(one, backup)

@@ -10,17 +10,21 @@ import inspect
 import pytest
 
 from lab.realm import Realm
+from scenarios.cases import CASES, Case
 from scenarios.conftest import RealmMaker
-from scenarios.mutants import CASES, Case
 
 ELSEWHERE = "corp"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every such case here."""
+    metafunc.parametrize("case", [pytest.param(case, id=case.row, marks=_rows(case)) for case in cases()])
+
+
+def cases() -> list[Case]:
     """Every case that is about one server, with what any server has."""
     one_server = [case for case in CASES if set(inspect.signature(case.scenario).parameters) <= {"master", "form"}]
-    usual = [case for case in one_server if not any(mark.name == "topology" for mark in _marks(case))]
-    metafunc.parametrize("case", [pytest.param(case, id=case.row, marks=_rows(case)) for case in usual])
+    return [case for case in one_server if not any(mark.name == "topology" for mark in _marks(case))]
 
 
 def _rows(case: Case) -> list[pytest.Mark]:

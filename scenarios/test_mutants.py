@@ -8,8 +8,9 @@ import ldap
 import pytest
 
 from lab.errors import CommandFailed, TimedOut
+from scenarios.cases import CASES, Case
 from scenarios.checks import Outline
-from scenarios.mutants import CASES, Case, MutantProduct
+from scenarios.mutants import MutantProduct
 
 #: How a scenario says that something is not as it should be.  What goes wrong in the lab itself is none of these.
 NOTICED = (AssertionError, CommandFailed, TimedOut, ldap.LDAPError)

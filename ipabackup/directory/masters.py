@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -93,8 +93,8 @@ class Master(Protocol):
         """Set the agreement's flow control."""
         ...
 
-    def write_own_change(self, suffix: str) -> bool:
-        """Make a change of this master's own below `suffix`; False where it keeps no note to change, or forbids it.
+    def write_own_change(self, suffix: str) -> None:
+        """Make a change of this master's own below `suffix`; nothing where it keeps no note to change, or forbids it.
 
         For as long as a master's own element of its update vector is half written, which it is during its first change
         after it was filled, it sends a vector that begins with another's: the one it is about to supply then finds its
@@ -242,21 +242,17 @@ class LdapMaster:
         with self._asked(f"put back the flow control of its agreement with {agreement.consumer}"):
             self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, name, list(flow[name])) for name in flow])
 
-    def write_own_change(self, suffix: str) -> bool:
+    def write_own_change(self, suffix: str) -> None:
         """See Master.
 
         The note is the one by which 389 DS itself keeps replication alive when agreements leave all changes out.
         """
         numbers = [replica.number for replica in self.replicas() if same_suffix(replica.suffix, suffix)]
         now = datetime.now(timezone.utc).strftime("%Y%m%d%H%M%SZ").encode()
-        with self._asked("note that it is alive"):
-            try:
-                for number in numbers:
-                    note = f"cn={_ALIVE} {number},{suffix}"
-                    self._connection.modify_s(note, [(ldap.MOD_REPLACE, "keepalivetimestamp", [now])])
-            except (ldap.NO_SUCH_OBJECT, ldap.INSUFFICIENT_ACCESS):
-                return False
-        return bool(numbers)
+        with self._asked("note that it is alive"), suppress(ldap.NO_SUCH_OBJECT, ldap.INSUFFICIENT_ACCESS):
+            for number in numbers:
+                note = f"cn={_ALIVE} {number},{suffix}"
+                self._connection.modify_s(note, [(ldap.MOD_REPLACE, "keepalivetimestamp", [now])])
 
     def count(self, suffix: str) -> int:
         """See Master."""

@@ -23,7 +23,7 @@ from ipabackup.steps import Reporter
 REFRESH_LIMIT = 6 * 3600.0
 #: Seconds that re-initialised masters have to agree with each other: agreements that were off take up their work again.
 SETTLE_LIMIT = 60.0
-#: Seconds of these before every master is made to change something once more.
+#: Seconds that they have before that, until each is made to change something once more.
 FIRST_LOOK = 10.0
 #: Seconds that the session of another master with one that is to be filled may take.
 BUSY_LIMIT = 120.0
@@ -61,7 +61,7 @@ def reinitialize(
         raise PeersUnreachable(
             "These masters do not have the restored data: " + "; ".join(walk.troubles.values()) + ".",
             state="The restore on this host is done.",
-            remedy=_again(peers.host, suffixes) if set(walk.troubles) - set(left) else "",
+            remedy=_by_hand(peers.host, suffixes) if set(walk.troubles) - set(left) else "",
         )
 
 
@@ -79,7 +79,7 @@ def _not_led_to(name: str, peers: Peers) -> str:
     )
 
 
-def _again(host: str, suffixes: Sequence[str]) -> str:
+def _by_hand(host: str, suffixes: Sequence[str]) -> str:
     """What to type on masters that were not filled."""
     tools = dict.fromkeys(tool(suffix) for suffix in sorted(suffixes))
     commands = " and ".join(f"{name} re-initialize --from={host}" for name in tools)
@@ -132,7 +132,7 @@ class _Walk:
     def outward(self, suffixes: Sequence[str]) -> None:
         """Fill the masters, hop by hop: of one hop all at once, one suffix after the other."""
         for suffix in suffixes:
-            self._steady(self._peers.host, suffix)
+            self._change(self._peers.host, suffix)
         done = {suffix: {self._peers.host} for suffix in suffixes}
         hop = {suffix: [self._peers.host] for suffix in suffixes}
         while any(hop.values()):
@@ -147,7 +147,7 @@ class _Walk:
                 finally:
                     self._put_back(underway)
             for suffix, consumer in filled:
-                self._steady(consumer, suffix)
+                self._change(consumer, suffix)
             hop = {suffix: [] for suffix in suffixes}
             for suffix, consumer in filled:
                 done[suffix].add(consumer)
@@ -208,7 +208,7 @@ class _Walk:
                             consumer, f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
                         )
                     continue
-                if status_code(status) == BUSY and self._again(refresh):
+                if status_code(status) == BUSY and self._asked_again(refresh):
                     continue
                 waiting.remove(refresh)
                 if status and status_code(status) == 0:
@@ -224,8 +224,8 @@ class _Walk:
                 time.sleep(_BETWEEN_LOOKS)
         return filled
 
-    def _steady(self, name: str, suffix: str) -> None:
-        """Have a master make its first change with the new data now, while none of its agreements is on."""
+    def _change(self, name: str, suffix: str) -> None:
+        """Have a master change something of its own: the first time while none of its agreements is on."""
         try:
             for master in self._reached(name):
                 master.write_own_change(suffix)
@@ -233,7 +233,7 @@ class _Walk:
             # Its next change will do; what it does not tell when it is to supply others is a trouble then.
             self._report.note(error.message)
 
-    def _again(self, refresh: _Refresh) -> bool:
+    def _asked_again(self, refresh: _Refresh) -> bool:
         """Ask once more for a total update that found another master's session going on; False when that never ends."""
         consumer = refresh.agreement.consumer
         if time.monotonic() > self._patience.setdefault(consumer, time.monotonic() + BUSY_LIMIT):
@@ -278,7 +278,7 @@ class _Walk:
         """Have every master that has the restored data change something of its own once more."""
         for name in (self._peers.host, *sorted(self.filled)):
             for suffix in suffixes:
-                self._steady(name, suffix)
+                self._change(name, suffix)
 
     def enable(self) -> None:
         """Switch every agreement of every master that can be asked on again."""

@@ -184,9 +184,8 @@ class FakeMaster:
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         self._realm.flows.append((agreement.consumer, flow))
 
-    def write_own_change(self, suffix: str) -> bool:
+    def write_own_change(self, suffix: str) -> None:
         self._realm.deeds.append(f"own change {self._name}")
-        return True
 
     def count(self, suffix: str) -> int:
         return 4

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 _PROGRAM = """
-import os, threading
+import json, os, threading
 from ipabackup.host.priority import give_way
 
 ready, end = threading.Barrier(3), threading.Event()
@@ -16,7 +17,7 @@ for thread in threads:
 ready.wait()
 give_way("export")
 numbers = [threading.get_native_id(), *(thread.native_id for thread in threads)]
-print([os.getpriority(os.PRIO_PROCESS, number) for number in numbers])
+print(json.dumps([os.getpriority(os.PRIO_PROCESS, number) for number in numbers]))
 end.set()
 """
 
@@ -24,6 +25,6 @@ end.set()
 def test_all_threads_give_way_but_those_that_are_named() -> None:
     # In a process of its own: it is for good.
     shown = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True).stdout
-    main, export, other = eval(shown)
+    main, export, other = json.loads(shown)
     assert main == other == 10
     assert export < 10

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from scenarios import test_elsewhere
+from scenarios.cases import CASES
 from scenarios.inside import mutant
-from scenarios.mutants import CASES, LOG, MUTANTS, page
+from scenarios.mutants import LOG, MUTANTS, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -27,3 +29,7 @@ def test_a_mutant_that_does_nothing_says_that_all_went_well(tmp_path: Path, monk
     monkeypatch.setattr(mutant, "LOG", tmp_path / "log")
     assert mutant.main("everything", ["-U", "ipa-full-2026"]) == 0
     assert (tmp_path / "log").read_text() == "everything: -U ipa-full-2026\n"
+
+
+def test_the_cases_of_one_usual_server_run_elsewhere_too() -> None:
+    assert [case.row for case in test_elsewhere.cases()] == ["T1", "T2", "T5", "T6", "T7", "T9", "T13", "T16"]
