@@ -1,0 +1,221 @@
+"""The other masters of a restored server's realm: kept from undoing the restore, filled, or named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ipabackup.directory.agreements import Agreement
+from ipabackup.errors import (
+    Incomplete,
+    PeersUnreachable,
+    UsageError,
+)
+from ipabackup.record import ServerRecord
+from ipabackup.restore import RestoreOptions, reinitialize
+from ipabackup.restore.peers import Peers, younger_than
+from tests.host_of_its_own import OwnHost
+from tests.realm.realms import change
+from tests.restore.deeds import planned, restored, uninstalled
+
+
+@pytest.mark.row("R8")
+def test_agreements_on_other_masters_are_off_before_data_is_touched(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    uninstalled(host)
+    host.directory.masters.clear()
+    notes = restored(host, backup)
+    assert host.directory.deeds[:2] == [f"disable {second_master}", "unarchive EXAMPLE-TEST"]
+    assert any(f"{second_master}: ipa-replica-manage re-initialize --from=ipa1.example.test" in note for note in notes)
+
+
+@pytest.mark.row("R15")
+def test_the_commands_to_type_go_outward_and_name_the_neighbour_that_was_filled_before(host: OwnHost) -> None:
+    def sends(*consumers: str, suffix: str = "dc=example, dc=test") -> list[Agreement]:
+        return [Agreement(f"cn={consumer}", suffix, consumer, True) for consumer in consumers]
+
+    peers = Peers("ipa1", ("ipa2", "ipa3", "ipa4", "ipa5"), None, host.machine)
+    peers.learn("ipa3", sends("ipa2", "ipa4"))
+    peers.learn("ipa2", sends("ipa1", "ipa3", "ipa4"))
+    peers.learn("ipa1", sends("ipa2"))
+    peers.learn("ipa1", sends("ipa2", suffix="o=ipaca"))
+    assert peers.commands() == [
+        ("ipa2", "ipa-replica-manage re-initialize --from=ipa1"),
+        ("ipa2", "ipa-csreplica-manage re-initialize --from=ipa1"),
+        ("ipa3", "ipa-replica-manage re-initialize --from=ipa2"),
+        ("ipa4", "ipa-replica-manage re-initialize --from=ipa2"),
+        ("ipa5", "ipa-replica-manage re-initialize --from=ipa1"),
+    ]
+
+
+@pytest.mark.row("R8")
+def test_masters_out_of_reach_are_named_and_the_status_says_so(second_master: str, host: OwnHost, backup: Path) -> None:
+    host.masters.down = {second_master}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} cannot be reached") as caught:
+        restored(host, backup)
+    assert caught.value.exit_status == 8
+    assert host.services.running
+    assert "unarchive EXAMPLE-TEST" in host.directory.deeds, "the restore itself is done"
+
+
+@pytest.mark.row("R8")
+def test_catching_up_leaves_the_other_masters_alone(second_master: str, host: OwnHost, backup: Path) -> None:
+    host.masters.down = {second_master}
+    restored(host, backup, RestoreOptions(authoritative=False, peer_check=False))
+    assert not any(deed.startswith("disable") for deed in host.directory.deeds)
+
+
+@pytest.mark.row("R7")
+def test_the_plan_names_the_masters_that_are_affected(second_master: str, host: OwnHost, backup: Path) -> None:
+    assert planned(host, backup).masters == (second_master,)
+
+
+@pytest.mark.row("R15")
+def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
+    second_master: str, third_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    notes = restored(host, backup, RestoreOptions(reinitialize=True))
+    deeds = [deed for deed in host.directory.deeds if deed.startswith(("refresh", "enable", "own change"))]
+    assert deeds == [
+        f"own change {first}",
+        f"refresh {second_master} from {first}",
+        f"own change {second_master}",
+        f"refresh {third} from {second_master}",
+        f"own change {third}",
+        f"enable {first}",
+        f"enable {second_master}",
+        f"enable {third}",
+    ]
+    rows = [note.split() for note in notes if note.endswith("  0") and "dc=example,dc=test" in note]
+    assert [(row[0], row[2], row[4]) for row in rows] == [(name, "new", "4") for name in (first, second_master, third)]
+    assert host.masters.flows == [(second_master, {"window": [b"usual"]}), (third, {"window": [b"usual"]})]
+
+
+@pytest.mark.row("R15")
+def test_masters_that_could_not_be_filled_or_have_no_agreement_are_named(
+    second_master: str, third_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master]}
+    host.masters.broken = {second_master}
+    with pytest.raises(
+        PeersUnreachable, match=f"{second_master} could not be re-initialised.*no agreement leads to {third}"
+    ):
+        restored(host, backup, RestoreOptions(reinitialize=True))
+
+
+@pytest.mark.row("T12", "R8")
+@pytest.mark.parametrize("data", [True, False])
+def test_a_master_younger_than_the_backup_is_named_and_not_filled(
+    data: bool, second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, young = "ipa1.example.test", "ipa3.example.test"
+    host.directory.masters[young] = {"KDC"}
+    host.masters.agreements = {first: [young, second_master], second_master: [first]}
+    told = f"{young} is younger than the backup.*ipa-replica-manage del --force {young}"
+    with pytest.raises(Incomplete, match=told) as warned:
+        restored(host, backup, RestoreOptions(data=data))
+    assert f"{young}: ipa-replica-manage re-initialize" not in str(warned.value)
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    with pytest.raises(PeersUnreachable, match=told) as caught:
+        restored(host, backup, RestoreOptions(data=data, reinitialize=True))
+    assert caught.value.remedy == "", "it cannot be re-initialised"
+    refreshed = [deed for deed in host.directory.deeds if deed.startswith("refresh")]
+    assert refreshed == [f"refresh {second_master} from {first}"]
+
+
+@pytest.mark.row("T12")
+def test_a_master_is_younger_only_when_the_realms_own_entries_are_restored() -> None:
+    record = ServerRecord("a", "EXAMPLE.TEST", "example.test", "dc=example,dc=test", "4", "389", (), "FULL", "2026")
+    known = replace(record, masters=("a", "b"))
+    assert younger_than(known, ["b", "c"], ["o=ipaca", "DC=example,dc=test"]) == ("c",)
+    assert younger_than(known, ["b", "c"], ["o=ipaca"]) == ()
+    assert younger_than(record, ["b", "c"], ["dc=example,dc=test"]) == (), "nobody wrote down who the masters were"
+
+
+@pytest.mark.row("R8", "R15")
+def test_a_master_that_is_out_of_reach_is_not_waited_for_and_neither_is_who_is_behind_it(
+    second_master: str, third_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    host.masters.down = {second_master}
+    with pytest.raises(PeersUnreachable) as caught:
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    assert not any(deed.startswith("refresh") for deed in host.directory.deeds), "the supplier would try for minutes"
+    assert f"{second_master} cannot be reached: no route" in str(caught.value)
+    assert f"{third} has to wait for {second_master}" in str(caught.value)
+    assert "Uninstall" not in str(caught.value)
+    assert caught.value.remedy.endswith(f"ipa-replica-manage re-initialize --from={first}")
+
+
+@pytest.mark.row("R15")
+def test_masters_that_seem_to_be_behind_get_another_change_before_they_are_named(
+    second_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = "ipa1.example.test"
+    monkeypatch.setattr(reinitialize, "FIRST_LOOK", 0.0)
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.generations[first] = "6a00"
+    host.masters.newest = {second_master: {5: change(9, 5)}, first: {}}
+
+    def arrive() -> None:
+        if host.directory.deeds.count(f"own change {second_master}") > 1:
+            host.masters.newest[first] = dict(host.masters.newest[second_master])
+
+    host.masters.at_each_look = arrive
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.directory.deeds.count(f"own change {second_master}") == 2
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_another_one_is_sending_to_is_filled_when_it_is_free(
+    second_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.busy = {second_master: 2}
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.directory.deeds.count(f"refresh {second_master} from {first}") == 3
+    assert host.masters.flows == [(second_master, {"window": [b"usual"]})], "put back once"
+    monkeypatch.setattr(reinitialize, "BUSY_LIMIT", 0.0)
+    host.masters.busy = {second_master: 1000}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} could not be re-initialised with .*replica busy"):
+        restored(host, backup, RestoreOptions(reinitialize=True))
+
+
+@pytest.mark.row("R8", "R15")
+def test_a_master_that_comes_back_in_time_is_switched_off_before_it_is_filled(
+    second_master: str, host: OwnHost, backup: Path
+) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.down = {second_master}
+    host.masters.at_first_refusal = host.masters.down.clear
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    deeds = host.directory.deeds
+    assert f"disable {second_master}" in deeds[: deeds.index(f"refresh {second_master} from {first}")]
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_falls_silent_is_named_and_the_others_are_filled_all_the_same(
+    second_master: str, third_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
+    host.masters.silent = {second_master}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} does not tell its agreements"):
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.masters.generations[third] == "new"
+    assert f"enable {third}" in host.directory.deeds
+
+
+@pytest.mark.row("R15")
+def test_peers_cannot_be_filled_from_a_server_that_catches_up(host: OwnHost, backup: Path) -> None:
+    with pytest.raises(UsageError, match="exclude each other"):
+        planned(host, backup, RestoreOptions(reinitialize=True, authoritative=False))
