@@ -15,6 +15,7 @@ from ipabackup.errors import Declined, NotInstalled, UsageError
 from ipabackup.host.lock import exclusive
 from ipabackup.realm.check import PATIENCE
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
+from ipabackup.restore.refill import plan_refill
 from ipabackup.server import BACKUP_DIR, Machine, Server
 from ipabackup.steps import run_plan
 from ipabackup.store import extract_backup, open_backup
@@ -56,7 +57,15 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--reinitialize-peers",
         action="store_true",
-        help="afterwards send the restored data to all other masters (needs -p, --password-file or a Kerberos ticket)",
+        help="afterwards send the restored data to all other masters (needs -p, --password-file or a Kerberos ticket); "
+        "without BACKUP: send them what this master has, and restore nothing",
+    )
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="with --reinitialize-peers and without BACKUP: only this master; may be given several times",
     )
     parser.add_argument(
         "--skip-peer-check",
@@ -98,8 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.backup is None and arguments.extract not in (None, Path()):
         # 'ipa-restore --extract BACKUP': the word after the option was meant as the backup.
         arguments.backup, arguments.extract = str(arguments.extract), Path()
+    if arguments.backup is None and arguments.reinitialize_peers:
+        about_backup = (arguments.extract is not None, arguments.data, arguments.online, arguments.instance)
+        if any((*about_backup, arguments.backend, arguments.replication != "authoritative")):
+            parser.error("without BACKUP --reinitialize-peers goes with no option that is about one")
+        return conclude(arguments, "ipa-restore", lambda display: _refill(arguments, display))
     if arguments.backup is None:
         parser.error("the following arguments are required: BACKUP")
+    if arguments.peer:
+        parser.error("--peer is for --reinitialize-peers without BACKUP")
     return conclude(arguments, "ipa-restore", lambda display: _restore(arguments, display))
 
 
@@ -134,6 +150,20 @@ def _restore(arguments: Namespace, display: Display) -> int:
     return 0
 
 
+def _refill(arguments: Namespace, display: Display) -> int:
+    given = password(arguments)
+    machine = Machine.system()
+    with exclusive("ipa-restore"):
+        plan = plan_refill(Server.discover(machine), arguments.peer, given, machine)
+        if arguments.dry_run:
+            show_plan(plan.plan, arguments.json)
+            return 0
+        _confirm(plan, arguments, display, "Re-initialise them")
+        run_plan(plan.plan, display.listeners())
+    display.say("The ipa-restore command was successful")
+    return 0
+
+
 def _extract(arguments: Namespace, path: Path, ring: Keyring, machine: Machine, display: Display) -> int:
     if arguments.dry_run:
         raise UsageError("--extract and --dry-run exclude each other.")
@@ -160,7 +190,7 @@ def find_backup(name: str) -> Path:
     return path
 
 
-def _confirm(plan: RestorePlan, arguments: Namespace, display: Display) -> None:
+def _confirm(plan: RestorePlan, arguments: Namespace, display: Display, question: str = "Restore") -> None:
     if plan.version_differs:
         display.say(f"warning: {plan.version_differs}")
     if arguments.unattended:
@@ -172,10 +202,10 @@ def _confirm(plan: RestorePlan, arguments: Namespace, display: Display) -> None:
         others = ", ".join(plan.masters)
         print(f"These masters stop replicating and have to be re-initialised from this one: {others}", file=sys.stderr)
     if not sys.stdin.isatty():
-        raise Declined("There is no terminal to confirm on.", remedy="Give -U to restore without being asked.")
-    print("Restore? [no]: ", end="", file=sys.stderr, flush=True)
+        raise Declined("There is no terminal to confirm on.", remedy="Give -U to go on without being asked.")
+    print(f"{question}? [no]: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Declined("Not restored: not confirmed.")
+        raise Declined("Nothing was changed: not confirmed.")
 
 
 if __name__ == "__main__":

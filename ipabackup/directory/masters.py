@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -15,6 +17,7 @@ import ldap.sasl
 from ipabackup.directory.agreements import (
     ENABLED,
     INIT_STATUS,
+    MAPPING_TREE,
     UPDATE_STATUS,
     Agreement,
     Replica,
@@ -43,6 +46,14 @@ _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*
 #: Seconds for another master to be reached, and for one answer: one that has just been filled is busy for a while.
 #: (Switching an agreement off may take as long as the answer that its session waits for: 120 by default.)
 _REACHED, _ANSWERED = 15, 150
+
+#: Where masters take connections from each other, and how many seconds one may need to take one.
+_PORT, _SHOWS_UP = 389, 5.0
+#: Who may supply a replica, whom an unknown supplier is taken for, and where names of Kerberos lead to entries.
+_MAY_SUPPLY = "nsDS5ReplicaBindDN"
+_GUEST_NAME = "ipabackup supplier"
+_GUEST = f"cn={_GUEST_NAME},cn=config"
+_SASL_MAPPINGS = "cn=mapping,cn=sasl,cn=config"
 
 # python-ldap's own time limit comes without a word.
 _NAMELESS = "no answer in time"
@@ -102,6 +113,18 @@ class Master(Protocol):
         """
         ...
 
+    def holds(self, suffix: str) -> bool:
+        """Whether there is an entry for `suffix` itself: not when the database is empty."""
+        ...
+
+    def admit(self, supplier: str) -> None:
+        """Let the master `supplier` send data although this one's database, with all masters' accounts, is empty."""
+        ...
+
+    def dismiss(self) -> None:
+        """Take back what `admit` did.  A session that goes on stays as it began."""
+        ...
+
     def count(self, suffix: str) -> int:
         """The number of entries below `suffix` that are not tombstones."""
         ...
@@ -131,6 +154,10 @@ class Masters(Protocol):
         """
         ...
 
+    def answers(self, host: str) -> bool:
+        """Whether anybody takes connections at the directory's port of `host`."""
+        ...
+
 
 class LdapMasters:
     """Masters by LDAP."""
@@ -149,6 +176,14 @@ class LdapMasters:
             yield LdapMaster(host, connection)
         finally:
             connection.unbind_s()
+
+    def answers(self, host: str) -> bool:
+        """See Masters."""
+        try:
+            with socket.create_connection((host, _PORT), _SHOWS_UP):
+                return True
+        except OSError:
+            return False
 
 
 class LdapMaster:
@@ -253,6 +288,54 @@ class LdapMaster:
             for number in numbers:
                 note = f"cn={_ALIVE} {number},{suffix}"
                 self._connection.modify_s(note, [(ldap.MOD_REPLACE, "keepalivetimestamp", [now])])
+
+    def holds(self, suffix: str) -> bool:
+        """See Master."""
+        with self._asked("tell what it holds"):
+            try:
+                return bool(self._connection.search_s(suffix, ldap.SCOPE_BASE, attrlist=["1.1"]))
+            except ldap.NO_SUCH_OBJECT:
+                return False
+
+    def admit(self, supplier: str) -> None:
+        """See Master.
+
+        Suppliers log in by Kerberos, and are known by their principal's entry in the domain's data.  As long as that is
+        not there, the principal is mapped to an entry of the configuration, which has no password and may supply every
+        suffix.
+        """
+        mapping = {
+            "objectClass": [b"top", b"nsSaslMapping"],
+            "nsSaslMapRegexString": [f"^ldap/{re.escape(supplier)}(@.*)?$".encode()],
+            "nsSaslMapBaseDNTemplate": [_GUEST.encode()],
+            "nsSaslMapFilterTemplate": [b"(objectClass=*)"],
+            "nsSaslMapPriority": [b"1"],
+        }
+        with self._asked(f"let {supplier} in"):
+            self._add(_GUEST, {"objectClass": [b"top", b"person"], "sn": [_GUEST_NAME.encode()]})
+            self._add(f"cn={_GUEST_NAME} {supplier},{_SASL_MAPPINGS}", mapping)
+            for dn in self._replica_entries():
+                with suppress(ldap.TYPE_OR_VALUE_EXISTS):
+                    self._connection.modify_s(dn, [(ldap.MOD_ADD, _MAY_SUPPLY, [_GUEST.encode()])])
+
+    def dismiss(self) -> None:
+        """See Master."""
+        with self._asked("forget whom it let in"):
+            for dn in self._replica_entries():
+                with suppress(ldap.NO_SUCH_ATTRIBUTE):
+                    self._connection.modify_s(dn, [(ldap.MOD_DELETE, _MAY_SUPPLY, [_GUEST.encode()])])
+            found = self._connection.search_s(_SASL_MAPPINGS, ldap.SCOPE_ONELEVEL, f"(cn={_GUEST_NAME} *)", ["1.1"])
+            for dn in [*(dn for dn, _ in found if dn), _GUEST]:
+                with suppress(ldap.NO_SUCH_OBJECT):
+                    self._connection.delete_s(dn)
+
+    def _add(self, dn: str, entry: Mapping[str, list[bytes]]) -> None:
+        with suppress(ldap.ALREADY_EXISTS):
+            self._connection.add_s(dn, list(entry.items()))
+
+    def _replica_entries(self) -> list[str]:
+        found = self._connection.search_s(MAPPING_TREE, ldap.SCOPE_SUBTREE, "(objectClass=nsds5replica)", ["1.1"])
+        return [dn for dn, _ in found if dn]
 
     def count(self, suffix: str) -> int:
         """See Master."""

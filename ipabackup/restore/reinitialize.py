@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -14,7 +14,6 @@ from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.check import check_realm
 from ipabackup.realm.state import Viewpoint
 from ipabackup.realm.table import table
-from ipabackup.realm.verdict import tool
 from ipabackup.restore.peers import Peers, stranded
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
@@ -27,7 +26,10 @@ SETTLE_LIMIT = 60.0
 FIRST_LOOK = 10.0
 #: Seconds that the session of another master with one that is to be filled may take.
 BUSY_LIMIT = 120.0
+#: Seconds that a master may be silent while it is filled.
+GONE_LIMIT = 30.0
 _BETWEEN_LOOKS = 0.2
+_BETWEEN_CALLS = 5.0
 #: Troubles of a realm that mean that a master does not have the restored data.
 _NOT_THE_SAME = ("generation", "behind", "entries")
 
@@ -39,56 +41,69 @@ def reinitialize(
     suffixes: Sequence[str],
     machine: Machine,
     report: Reporter,
+    *,
+    others: Collection[str] = (),
+    state: str = "The restore on this host is done.",
 ) -> None:
-    """Send the restored data of `suffixes` to every other master that replicates them, then switch all agreements on.
+    """Send this host's data of `suffixes` to all `peers` that replicate them, then switch agreements on.
 
-    A master is filled by a neighbour that has been filled before, beginning here; all that can be filled at a time are
-    filled at once.  Raises PeersUnreachable, which names masters that could not be filled or that differ afterwards.
+    A master is filled by a neighbour that has been filled before, beginning here and with those of the `others` that
+    have this host's generation; all that can be filled at a time are filled at once.  Raises PeersUnreachable, which
+    names masters that could not be filled or that differ afterwards; `state` is what it says of this host.
     """
     view = Viewpoint(peers.host, basedn, tuple(instances), machine, peers.password)
+    led_to = {name for name in peers.names if name not in peers.younger and _suppliers(name, peers)}
     with ExitStack() as stack:
-        walk = _Walk(peers, stack, machine, report)
+        walk = _Walk(peers, basedn, stack, machine, report)
         for instance in instances:
             walk.join(peers.host, stack.enter_context(machine.masters.here(instance.ldapi_uri)))
-        walk.outward(suffixes)
+        try:
+            walk.outward(suffixes, others)
+        finally:
+            walk.dismiss()
         walk.enable()
-    left = sorted(set(peers.names) - walk.filled - set(walk.troubles))
-    for name in left:
-        walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
-    _verify(view, walk, suffixes, report)
+        for name in sorted(set(peers.names) - walk.filled - set(walk.troubles)):
+            walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
+        _verify(view, walk, suffixes, report)
+    for name in sorted(walk.emptied & walk.filled):
+        report.warn(
+            f"{name} had lost the domain's data, without which its other services do not start. Run on it: ipactl "
+            "restart. Then see here: ipa-restore --check-realm"
+        )
     peers.reinitialized = True
     if walk.troubles:
         raise PeersUnreachable(
-            "These masters do not have the restored data: " + "; ".join(walk.troubles.values()) + ".",
-            state="The restore on this host is done.",
-            remedy=_by_hand(peers.host, suffixes) if set(walk.troubles) - set(left) else "",
+            "These masters do not have this host's data: " + "; ".join(walk.troubles.values()) + ".",
+            state=state,
+            remedy=_again(peers, [name for name in walk.troubles if name in led_to]),
         )
 
 
-def _not_led_to(name: str, peers: Peers) -> str:
-    """Why nobody filled a master that was not in trouble itself, and what to do about it."""
+def _suppliers(name: str, peers: Peers) -> list[str]:
+    """Who may fill a master.  One out of reach does not tell whom it supplies, but masters supply each other."""
     ways, me = peers.ways.values(), name.lower()
-    # One that is out of reach does not tell whom it supplies, but masters supply each other.
     known = {supplier for way in ways for supplier, consumers in way.items() if me in consumers}
-    suppliers = sorted(known or {consumer for way in ways for consumer in way.get(me, ())})
+    return sorted(known or {consumer for way in ways for consumer in way.get(me, ())})
+
+
+def _not_led_to(name: str, peers: Peers) -> str:
+    """Why nobody filled a master that was not in trouble itself."""
+    suppliers = _suppliers(name, peers)
     if not suppliers:
         return f"no agreement leads to {name}: it was reached through another one. Uninstall it and install it again"
-    return (
-        f"{name} has to wait for {' or '.join(suppliers)}, which supplies it; when that is filled, run on {name}: "
-        f"ipa-replica-manage re-initialize --from={suppliers[0]} (ipa-csreplica-manage likewise)"
-    )
+    return f"{name} has to wait for {' or '.join(suppliers)}, which supplies it"
 
 
-def _by_hand(host: str, suffixes: Sequence[str]) -> str:
-    """What to type on masters that were not filled."""
-    tools = dict.fromkeys(tool(suffix) for suffix in sorted(suffixes))
-    commands = " and ".join(f"{name} re-initialize --from={host}" for name in tools)
-    return f"When they are back, run on each of them: {commands}"
+def _again(peers: Peers, names: Iterable[str]) -> str:
+    """What to do about masters that were not filled."""
+    named = " ".join(f"--peer {name}" for name in sorted(names))
+    return f"When they are back, run on {peers.host}: ipa-restore --reinitialize-peers {named}" if named else ""
 
 
 def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Reporter) -> None:
     """Compare generations, update vectors and counts of the masters that were filled, and show them."""
-    good = walk.filled - set(walk.troubles)
+    # Those that were empty send nothing before their services have been restarted: a KDC is needed for that.
+    good = walk.filled - set(walk.troubles) - walk.emptied
     verdict = check_realm(view, wait=FIRST_LOOK, only={view.host, *good})
     if any(trouble.passing for trouble in verdict.troubles):
         # A server may have a master's first change and not note it in its vector: the next one brings that along.
@@ -118,10 +133,13 @@ class _Refresh:
 
 
 class _Walk:
-    def __init__(self, peers: Peers, stack: ExitStack, machine: Machine, report: Reporter) -> None:
-        self._peers, self._stack, self._machine, self._report = peers, stack, machine, report
+    def __init__(self, peers: Peers, basedn: str, stack: ExitStack, machine: Machine, report: Reporter) -> None:
+        self._peers, self._basedn = peers, basedn
+        self._stack, self._machine, self._report = stack, machine, report
         self._masters: dict[str, list[Master]] = {}
         self._patience: dict[str, float] = {}
+        self._answered: dict[str, float] = {}
+        self._admitted: dict[str, set[str]] = {}
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -129,12 +147,15 @@ class _Walk:
         """A master that can be asked: one with two instances has two connections."""
         self._masters.setdefault(name, []).append(master)
 
-    def outward(self, suffixes: Sequence[str]) -> None:
-        """Fill the masters, hop by hop: of one hop all at once, one suffix after the other."""
+    def outward(self, suffixes: Sequence[str], others: Collection[str] = ()) -> None:
+        """Fill the masters, hop by hop: of one hop all at once, one suffix after the other.
+
+        The `others` are not filled, and supply those that are when their data is that of here.
+        """
         for suffix in suffixes:
             self._change(self._peers.host, suffix)
-        done = {suffix: {self._peers.host} for suffix in suffixes}
-        hop = {suffix: [self._peers.host] for suffix in suffixes}
+        done = {suffix: {self._peers.host, *others} for suffix in suffixes}
+        hop = {suffix: [self._peers.host, *self._of_one_generation(others, suffix)] for suffix in suffixes}
         while any(hop.values()):
             filled = []
             # Who may supply a master's suffixes is written in its domain's entries, and remembered for a minute: while
@@ -146,13 +167,31 @@ class _Walk:
                     filled += self._ended(underway)
                 finally:
                     self._put_back(underway)
-            for suffix, consumer in filled:
-                self._change(consumer, suffix)
             hop = {suffix: [] for suffix in suffixes}
             for suffix, consumer in filled:
                 done[suffix].add(consumer)
-                hop[suffix].append(consumer)
-        self.filled = set().union(*done.values()) - {self._peers.host}
+                # One that has come to grief meanwhile, with another suffix, would let all others wait for its answers.
+                if consumer not in self.troubles:
+                    self._change(consumer, suffix)
+                    hop[suffix].append(consumer)
+        self.filled = set().union(*done.values()) - {self._peers.host, *others}
+
+    def _of_one_generation(self, names: Iterable[str], suffix: str) -> list[str]:
+        """Those masters that have what this one has, and can be asked."""
+        here = self._generations(self._peers.host, suffix)
+        return [name for name in names if here & self._generations(name, suffix)]
+
+    def _generations(self, name: str, suffix: str) -> set[str]:
+        try:
+            return {
+                replica.vector.generation
+                for master in self._reached(name, needed=False)
+                for replica in master.replicas()
+                if same_suffix(replica.suffix, suffix)
+            }
+        except PeerFailure as error:
+            self._report.note(error.message)
+            return set()
 
     def _begin(self, suffix: str, suppliers: Iterable[str], done: set[str], underway: list[_Refresh]) -> None:
         """Begin to fill every neighbour of `suppliers` that is not yet `done`, each from one of them."""
@@ -164,6 +203,7 @@ class _Walk:
                 if {consumer} & (done | begun | {*self.troubles, *self._peers.younger}) or not self._ready(consumer):
                     continue
                 try:
+                    self._admit(name, consumer)
                     flow = master.begin_refresh(agreement)
                 except PeerFailure as error:
                     self._trouble(consumer, error.message)
@@ -182,6 +222,31 @@ class _Walk:
             self._trouble(consumer, error.message)
             return False
         return bool(masters)
+
+    def _admit(self, supplier: str, consumer: str) -> None:
+        """Have a master that lost the domain's data, and with it the accounts of its suppliers, let one of them in."""
+        known = self._admitted.get(consumer, set())
+        for master in self._reached(consumer):
+            if supplier not in known and not master.holds(self._basedn):
+                self._admitted.setdefault(consumer, set()).add(supplier)
+                self._report.note(f"{consumer} has no data of the domain: it is told who {supplier} is")
+                master.admit(supplier)
+
+    @property
+    def emptied(self) -> set[str]:
+        """The masters that had lost the domain's data."""
+        return set(self._admitted)
+
+    def dismiss(self) -> None:
+        """Take back what let suppliers in; those connect anew when they are switched on, under their own names."""
+        for consumer, suppliers in self._admitted.items():
+            try:
+                for master in (one for supplier in suppliers for one in self._reached(supplier)):
+                    master.disable()
+                for master in self._reached(consumer):
+                    master.dismiss()
+            except PeerFailure as error:
+                self._report.warn(error.message)
 
     def _trouble(self, name: str, message: str) -> None:
         """Note what is wrong with a master: the first that was found, of which the rest follows."""
@@ -202,11 +267,14 @@ class _Walk:
                     self._trouble(consumer, error.message)
                     continue
                 if status is None:
-                    if time.monotonic() > limit:
+                    told = ""
+                    if self._gone(consumer):
+                        told = f"{consumer} does not answer any more while it is re-initialised"
+                    elif time.monotonic() > limit:
+                        told = f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
+                    if told:
                         waiting.remove(refresh)
-                        self._trouble(
-                            consumer, f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
-                        )
+                        self._trouble(consumer, f"{told} with {refresh.suffix}")
                     continue
                 if status_code(status) == BUSY and self._asked_again(refresh):
                     continue
@@ -223,6 +291,17 @@ class _Walk:
                 # The server tells the end only when asked.
                 time.sleep(_BETWEEN_LOOKS)
         return filled
+
+    def _gone(self, consumer: str) -> bool:
+        """Whether a master that is being filled has not answered for long.  Its supplier would try for ever."""
+        now = time.monotonic()
+        answered = self._answered.setdefault(consumer, now)
+        if now - answered < _BETWEEN_CALLS:
+            return False
+        if self._machine.masters.answers(consumer):
+            self._answered[consumer] = now
+            return False
+        return time.monotonic() - answered > GONE_LIMIT
 
     def _change(self, name: str, suffix: str) -> None:
         """Have a master change something of its own: the first time while none of its agreements is on."""
@@ -264,25 +343,29 @@ class _Walk:
             self._trouble(supplier, error.message)
             return []
 
-    def _reached(self, name: str) -> list[Master]:
+    def _reached(self, name: str, *, needed: bool = True) -> list[Master]:
         if name not in self._masters:
             try:
                 opened = self._stack.enter_context(self._machine.masters.at(name, self._peers.password))
             except PeerFailure as error:
-                self._trouble(name, error.message)
+                if needed:
+                    self._trouble(name, error.message)
+                else:
+                    self._report.note(error.message)
                 return []
             self.join(name, opened)
         return self._masters[name]
 
     def stir(self, suffixes: Sequence[str]) -> None:
         """Have every master that has the restored data change something of its own once more."""
-        for name in (self._peers.host, *sorted(self.filled)):
+        for name in (self._peers.host, *sorted(self.filled - set(self.troubles))):
             for suffix in suffixes:
                 self._change(name, suffix)
 
     def enable(self) -> None:
-        """Switch every agreement of every master that can be asked on again."""
-        for name in (self._peers.host, *sorted(self.filled)):
+        """Switch every agreement of every master on again that was filled or supplied one, and can be asked."""
+        others = self.filled.union(*self._admitted.values()) - {self._peers.host, *self.troubles}
+        for name in (self._peers.host, *sorted(others)):
             try:
                 for master in self._reached(name):
                     master.enable()

@@ -35,6 +35,23 @@ def test_a_restore_without_a_backup_is_a_usage_error(capsys: pytest.CaptureFixtu
     assert "BACKUP" in capsys.readouterr().err
 
 
+@pytest.mark.row("R15")
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--peer", "ipa2", "ipa-full-1"],
+        ["--peer", "ipa2"],
+        ["--reinitialize-peers", "--online"],
+        ["--reinitialize-peers", "--replication=catch-up"],
+        ["--reinitialize-peers", "--extract"],
+    ],
+)
+def test_masters_are_filled_without_a_restore_only_when_nothing_is_said_of_one(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        restore.main(argv)
+    assert caught.value.code == 2
+
+
 @pytest.mark.parametrize(
     "argv", [["--check-realm", "ipa-full-1"], ["--check-realm", "--extract"], ["--check-realm", "--wait", "-1"]]
 )

@@ -100,7 +100,8 @@ class FakeDirectory:
 class FakeMasters:
     """The masters of a realm: `agreements` leads from a master's name to the consumers it sends to.
 
-    One in `down` cannot be reached, one in `broken` cannot be filled.  `generations` are of the one suffix there is.
+    One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
+    `emptied` has lost the domain's data.  `generations` are of the one suffix there is.
     `deeds` is the directory's list.
     """
 
@@ -111,6 +112,9 @@ class FakeMasters:
         self.generations: dict[str, str] = {name: "new"}
         self.down: set[str] = set()
         self.broken: set[str] = set()
+        self.dying: set[str] = set()
+        self.emptied: set[str] = set()
+        self.admitted: dict[str, set[str]] = {}
         self.silent: set[str] = set()
         self.busy: dict[str, int] = {}
         self.enabled: set[str] = set()
@@ -123,7 +127,8 @@ class FakeMasters:
 
     @contextmanager
     def here(self, uri: str) -> Iterator[FakeMaster]:
-        yield FakeMaster(self, self.name)
+        with self._connected(self.name) as master:
+            yield master
 
     @contextmanager
     def at(self, host: str, password: str | None, authority: Path | None = None) -> Iterator[FakeMaster]:
@@ -131,7 +136,19 @@ class FakeMasters:
         if host in self.down:
             self.at_first_refusal()
             raise PeerFailure(f"{host} cannot be reached: no route.")
-        yield FakeMaster(self, host)
+        with self._connected(host) as master:
+            yield master
+
+    @contextmanager
+    def _connected(self, host: str) -> Iterator[FakeMaster]:
+        master = FakeMaster(self, host)
+        try:
+            yield master
+        finally:
+            master.close()
+
+    def answers(self, host: str) -> bool:
+        return host not in self.down | self.dying
 
 
 class FakeMaster:
@@ -139,6 +156,10 @@ class FakeMaster:
 
     def __init__(self, realm: FakeMasters, name: str) -> None:
         self._realm, self._name = realm, name
+
+    def close(self) -> None:
+        """A connection that has ended is of no more use."""
+        del self._realm
 
     def agreements(self) -> list[Agreement]:
         if self._name in self._realm.silent:
@@ -176,8 +197,13 @@ class FakeMaster:
         if self._realm.busy.get(agreement.consumer, 0):
             self._realm.busy[agreement.consumer] -= 1
             return "Error (1) Replication error acquiring replica: replica busy"
+        if agreement.consumer in self._realm.dying:
+            return None
         if agreement.consumer in self._realm.broken:
             return "Error (-1) it broke"
+        known = self._name in self._realm.admitted.get(agreement.consumer, set())
+        if agreement.consumer in self._realm.emptied and not known:
+            return "Error (49) Invalid credentials"
         self._realm.generations[agreement.consumer] = self._realm.generations[self._name]
         return "Error (0) Total update succeeded"
 
@@ -186,6 +212,17 @@ class FakeMaster:
 
     def write_own_change(self, suffix: str) -> None:
         self._realm.deeds.append(f"own change {self._name}")
+
+    def holds(self, suffix: str) -> bool:
+        return self._name not in self._realm.emptied
+
+    def admit(self, supplier: str) -> None:
+        self._realm.deeds.append(f"admit {supplier} to {self._name}")
+        self._realm.admitted.setdefault(self._name, set()).add(supplier)
+
+    def dismiss(self) -> None:
+        self._realm.deeds.append(f"dismiss on {self._name}")
+        del self._realm.admitted[self._name]
 
     def count(self, suffix: str) -> int:
         return 4

@@ -11,11 +11,13 @@ from ipabackup.directory.agreements import Agreement
 from ipabackup.errors import (
     Incomplete,
     PeersUnreachable,
+    Refused,
     UsageError,
 )
 from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, reinitialize
 from ipabackup.restore.peers import Peers, younger_than
+from ipabackup.restore.refill import plan_refill
 from tests.host_of_its_own import OwnHost
 from tests.realm.realms import change
 from tests.restore.deeds import planned, restored, uninstalled
@@ -151,7 +153,8 @@ def test_a_master_that_is_out_of_reach_is_not_waited_for_and_neither_is_who_is_b
     assert f"{second_master} cannot be reached: no route" in str(caught.value)
     assert f"{third} has to wait for {second_master}" in str(caught.value)
     assert "Uninstall" not in str(caught.value)
-    assert caught.value.remedy.endswith(f"ipa-replica-manage re-initialize --from={first}")
+    again = f"ipa-restore --reinitialize-peers --peer {second_master} --peer {third}"
+    assert caught.value.remedy == f"When they are back, run on {first}: {again}"
 
 
 @pytest.mark.row("R15")
@@ -213,6 +216,93 @@ def test_a_master_that_falls_silent_is_named_and_the_others_are_filled_all_the_s
         restored(host, backup, RestoreOptions(reinitialize=True))
     assert host.masters.generations[third] == "new"
     assert f"enable {third}" in host.directory.deeds
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_dies_while_it_is_filled_is_not_waited_for(
+    second_master: str, third_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
+    host.masters.dying = {second_master}
+    monkeypatch.setattr(reinitialize, "_BETWEEN_CALLS", 0.0)
+    monkeypatch.setattr(reinitialize, "GONE_LIMIT", 0.3)
+    with pytest.raises(PeersUnreachable, match=f"{second_master} does not answer any more") as caught:
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    assert host.masters.generations[third] == "new"
+    assert f"enable {second_master}" not in host.directory.deeds, "every question to it would take minutes"
+    assert caught.value.remedy.endswith(f"ipa-restore --reinitialize-peers --peer {second_master}")
+
+
+def _refilled(host: OwnHost, *named: str) -> list[str]:
+    """Run a restore of nothing; returns what it did to agreements and databases."""
+    host.directory.deeds.clear()
+    host.run(plan_refill(host.server(), named, None, host.machine).plan)
+    return list(host.directory.deeds)
+
+
+@pytest.mark.row("R15")
+def test_masters_can_be_filled_without_a_restore_and_those_not_named_supply_them(
+    second_master: str, third_master: str, host: OwnHost
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    host.masters.generations[second_master] = "new"
+    assert _refilled(host, third) == [
+        f"disable {third}",
+        f"own change {first}",
+        f"refresh {third} from {second_master}",
+        f"own change {third}",
+        f"enable {first}",
+        f"enable {third}",
+    ]
+    assert [deed for deed in _refilled(host) if deed.startswith("refresh")] == [
+        f"refresh {second_master} from {first}",
+        f"refresh {third} from {second_master}",
+    ]
+
+
+@pytest.mark.row("R15")
+def test_a_master_of_another_generation_supplies_nobody(second_master: str, third_master: str, host: OwnHost) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    with pytest.raises(PeersUnreachable, match=f"{third} has to wait for {second_master}"):
+        _refilled(host, third)
+    assert host.masters.generations == {first: "new"}
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_lost_the_domains_data_is_told_who_its_supplier_is(second_master: str, host: OwnHost) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.emptied = {second_master}
+    with pytest.raises(Incomplete, match=f"{second_master} had lost.* Run on it: ipactl restart"):
+        _refilled(host)
+    assert host.directory.deeds == [
+        f"disable {second_master}",
+        f"own change {first}",
+        f"admit {first} to {second_master}",
+        f"refresh {second_master} from {first}",
+        f"own change {second_master}",
+        f"disable {first}",
+        f"dismiss on {second_master}",
+        f"enable {first}",
+        f"enable {second_master}",
+    ], "its supplier's session, which began under another name, ends before that name goes"
+
+
+@pytest.mark.row("R15", "R12")
+def test_what_cannot_be_filled_is_refused(second_master: str, host: OwnHost) -> None:
+    with pytest.raises(UsageError, match="No other master of this realm: ipa9") as caught:
+        _refilled(host, "ipa9", second_master)
+    assert second_master in caught.value.remedy
+    host.services.active.clear()
+    with pytest.raises(Refused, match="not running"):
+        _refilled(host)
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    del host.directory.masters[second_master]
+    with pytest.raises(Refused, match="no other masters"):
+        _refilled(host)
 
 
 @pytest.mark.row("R15")
