@@ -93,15 +93,17 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
         said = restoring.wait()
 
     assert said.status == PEERS_UNREACHABLE, said.describe()
-    assert re.search(rf"{re.escape(three.fqdn)} could not be re-initialised with", said.stderr), said.describe()
+    # Its supplier notices that the connection has broken, or waits for answers and is given up.
+    told = rf"{re.escape(three.fqdn)} (could not be re-initialised|does not answer any more)"
+    assert re.search(told, said.stderr), said.describe()
     assert f"{two.fqdn} has been re-initialised with {one.topology.suffix}" in said.stdout
     wait_users([one, two], ["before"])
 
     three.boot()
     mended = _mend(one, said, three)
-    # Without the domain's data it knew no supplier, and its KDC and all that needs one did not start.
+    # It knew no supplier, and its KDC and what needs one did not start.
     assert mended.status == INCOMPLETE, mended.describe()
-    assert f"{three.fqdn} had lost the domain's data" in mended.stderr
+    assert f"{three.fqdn} had none of the domain's data" in mended.stderr
     assert "Run on it: ipactl restart." in mended.stderr
     three.run(["ipactl", "restart"])
     three.wait_ready()
@@ -129,8 +131,10 @@ def test_a_master_that_is_cut_off_while_it_is_filled_is_not_waited_for(realm: Re
             assert f"{three.fqdn} does not answer any more" in said.stderr
             wait_users([one, two], ["before"])
 
+    # The open connection may bring the rest before anybody asks for it.
     mended = _mend(one, said, three)
-    assert mended.status == 0, mended.describe()
+    assert mended.status in (0, INCOMPLETE), mended.describe()
+    three.run(["ipactl", "restart"])
     wait_users(masters, ["before"])
     assert_one_realm(*masters)
 

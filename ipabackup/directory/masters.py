@@ -294,7 +294,7 @@ class LdapMaster:
         with self._asked("tell what it holds"):
             try:
                 return bool(self._connection.search_s(suffix, ldap.SCOPE_BASE, attrlist=["1.1"]))
-            except ldap.NO_SUCH_OBJECT:
+            except (ldap.NO_SUCH_OBJECT, ldap.REFERRAL):
                 return False
 
     def admit(self, supplier: str) -> None:
@@ -392,6 +392,8 @@ def _connect(host: str, password: str | None, authority: Path) -> Any:
 def _patience(connection: Any) -> None:
     connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _REACHED)
     connection.set_option(ldap.OPT_TIMEOUT, _ANSWERED)
+    # One that is being filled refers to its supplier, whose answer is not the one that was asked for.
+    connection.set_option(ldap.OPT_REFERRALS, 0)
 
 
 def _told(error: ldap.LDAPError) -> str:

@@ -67,7 +67,7 @@ def reinitialize(
         _verify(view, walk, suffixes, report)
     for name in sorted(walk.emptied & walk.filled):
         report.warn(
-            f"{name} had lost the domain's data, without which its other services do not start. Run on it: ipactl "
+            f"{name} had none of the domain's data, without which its other services do not start. Run on it: ipactl "
             "restart. Then see here: ipa-restore --check-realm"
         )
     peers.reinitialized = True
@@ -234,7 +234,7 @@ class _Walk:
 
     @property
     def emptied(self) -> set[str]:
-        """The masters that had lost the domain's data."""
+        """The masters that had none of the domain's data."""
         return set(self._admitted)
 
     def dismiss(self) -> None:
