@@ -16,6 +16,7 @@ import ldap.dn
 import ldap.sasl
 from ldap.controls import SimplePagedResultsControl
 
+from ipabackup.directory.vectors import seconds_of
 from ipabackup.errors import DirectoryFailure, WrongPassword
 
 DIRECTORY_MANAGER = "cn=Directory Manager"
@@ -88,8 +89,7 @@ def count_below(connection: Any, suffix: str, created_before: datetime | None = 
     """As `count_entries`, over a connection that is there.  LDAP subentries count too, as they do in an LDIF export."""
     filters = "(|(objectClass=*)(objectClass=ldapSubEntry))"
     if created_before is not None:
-        moment = created_before.astimezone(timezone.utc).strftime("%Y%m%d%H%M%SZ")
-        filters = f"(&{filters}(!(createTimestamp>={moment})))"
+        filters = f"(&{filters}{_older_than(created_before)})"
     count = 0
     page = SimplePagedResultsControl(True, size=_PAGE, cookie="")
     while True:
@@ -102,6 +102,24 @@ def count_below(connection: Any, suffix: str, created_before: datetime | None = 
         if not cookies or not cookies[0]:
             return count
         page.cookie = cookies[0]
+
+
+def count_deleted(uri: str, suffix: str, since: datetime) -> int:
+    """The number of entries below `suffix` that are older than `since` (aware) and were deleted after that.
+
+    Known where the suffix is replicated: a tombstone is left of each there, with the number of that change.  Numbers of
+    changes may be ahead of the clock, so it may be some too many.
+    """
+    moment = int(since.timestamp())
+    with connected(uri) as connection:
+        filters = f"(&(objectClass=nsTombstone)(nsTombstoneCSN=*){_older_than(since)})"
+        found = connection.search_s(suffix, ldap.SCOPE_SUBTREE, filters, ["nsTombstoneCSN"])
+    changes = [value.decode() for dn, entry in found if dn for value in next(iter(entry.values()), [])[:1]]
+    return sum(seconds_of(change) >= moment for change in changes)
+
+
+def _older_than(moment: datetime) -> str:
+    return f"(!(createTimestamp>={moment.astimezone(timezone.utc):%Y%m%d%H%M%SZ}))"
 
 
 def masters(uri: str, basedn: str) -> dict[str, frozenset[str]]:

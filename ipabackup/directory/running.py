@@ -26,6 +26,10 @@ class Directory(Protocol):
         """The same as its database says it, at once, also of entries that are younger; None where it does not."""
         ...
 
+    def count_deleted(self, uri: str, suffix: str, since: datetime) -> int:
+        """The number of entries below `suffix` older than `since` and deleted after it, as far as anything tells."""
+        ...
+
     def masters(self, uri: str, basedn: str) -> dict[str, frozenset[str]]:
         """The masters of the realm that the directory knows, and the services that are enabled on each."""
         ...
@@ -53,6 +57,10 @@ class LocalDirectory:
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         """See Directory."""
         return connection.count_entries(uri, suffix, created_before)
+
+    def count_deleted(self, uri: str, suffix: str, since: datetime) -> int:
+        """See Directory."""
+        return connection.count_deleted(uri, suffix, since)
 
     def stored_entries(self, instance: Instance, backend: Backend) -> int | None:
         """See Directory."""

@@ -185,8 +185,9 @@ def check_counts(
 ) -> None:
     """Compare the number of entries in the running instances with the backup's document `counts`.
 
-    What was added after `since` does not count.  Raises IpaBackupError when they differ, unless the server is
-    `catching_up`: then other masters have sent entries, and taken some away, since the moment it started.
+    What was added after `since` does not count, and what was deleted after it counts as restored.  Raises
+    IpaBackupError when they differ, unless the server is `catching_up`: then other masters have sent entries, and taken
+    some away, since the moment it started.
     """
     expected = entry_counts(counts.read_bytes())
     for one in chosen:
@@ -196,15 +197,22 @@ def check_counts(
             if found != wanted:
                 # Or something was added since, which only a search can tell from what was restored.
                 found = machine.directory.count_entries(one.target.ldapi_uri, backend.suffix, since)
+            missing = (wanted or 0) - (found or 0)
             report.note(f"{backend.suffix}: {found} entries restored, {wanted} in the backup")
             if wanted != found and catching_up and found:
                 report.note("The other masters have begun to send what this server missed")
+            elif missing > 0 and since and missing <= _deleted(one, backend, since, machine):
+                report.note("The others have been deleted since: the directory has been serving its clients")
             elif wanted != found:
                 raise IpaBackupError(
                     f"{backend.suffix} has {found} entries after the restore, the backup has {wanted}.",
                     state="The directory runs with the restored data.",
                     remedy="Repeat the restore; if it happens again, extract the LDIF and compare.",
                 )
+
+
+def _deleted(one: Chosen, backend: BackendRecord, since: datetime, machine: Machine) -> int:
+    return machine.directory.count_deleted(one.target.ldapi_uri, backend.suffix, since)
 
 
 def restart_sssd(machine: Machine) -> None:

@@ -33,6 +33,7 @@ class FakeDirectory:
         self.masters: dict[str, set[str]] = {"ipa1.example.test": {"KDC", "HTTP"}}
         self.deeds: list[str] = []
         self.ruv: list[str] = []
+        self.deleted_since = 0
 
     def server_version(self) -> str:
         return self.version
@@ -251,6 +252,9 @@ class FakeRunning:
 
     def count_entries(self, uri: str, suffix: str, created_before: datetime | None = None) -> int:
         return sum(dn.endswith(suffix) for dns in self._directory.entries.values() for dn in dns)
+
+    def count_deleted(self, uri: str, suffix: str, since: datetime) -> int:
+        return self._directory.deleted_since
 
     def stored_entries(self, instance: Instance, backend: Backend) -> int | None:
         return None

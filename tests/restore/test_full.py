@@ -182,6 +182,18 @@ def test_entries_that_are_not_all_there_fail_the_command(
 
 
 @pytest.mark.row("R14")
+def test_entries_that_clients_have_deleted_since_were_restored(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host.machine.directory, "count_entries", lambda *_: 2)
+    host.directory.deleted_since = 1
+    with pytest.raises(IpaBackupError, match="2 entries after the restore, the backup has 4"):
+        restored(host, backup)
+    host.directory.deleted_since = 2
+    assert any("have been deleted since" in note for note in restored(host, backup))
+
+
+@pytest.mark.row("R14")
 def test_a_service_that_does_not_start_fails_the_command(host: OwnHost, backup: Path) -> None:
     host.services.broken = {"ipa"}
     with pytest.raises(IpaBackupError, match="did not start"):
