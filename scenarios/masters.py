@@ -105,6 +105,12 @@ def disconnect(one: Host, other: Host) -> None:
         one.run([tool, "-p", one.topology.passwords.directory_manager, "disconnect", one.fqdn, other.fqdn])
 
 
+def reinitialize_by_hand(host: Host, source: Host) -> None:
+    """Fill a master's directory from another one's, by FreeIPA's commands for the domain and for the authority."""
+    for tool in ("ipa-replica-manage", "ipa-csreplica-manage"):
+        host.run([tool, "-p", host.topology.passwords.directory_manager, "re-initialize", f"--from={source.fqdn}"])
+
+
 def password_options(host: Host) -> list[str]:
     """Options of ipa-backup and ipa-restore by which they log in to other masters: the Directory Manager's password."""
     host.write_file("/root/dm-password", f"{host.topology.passwords.directory_manager}\n", mode=0o600)

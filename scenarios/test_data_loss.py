@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.host import Host
 from lab.realm import Realm
 from scenarios.deeds import back_up, restore
-from scenarios.masters import assert_one_realm, password_options
+from scenarios.masters import assert_one_realm, password_options, reinitialize_by_hand
 from scenarios.users import add_users, delete_users, wait_users
-
-
-def _reinitialize_by_hand(host: Host, source: Host) -> None:
-    for tool in ("ipa-replica-manage", "ipa-csreplica-manage"):
-        secret = host.topology.passwords.directory_manager
-        host.run([tool, "-p", secret, "re-initialize", f"--from={source.fqdn}"])
 
 
 @pytest.mark.row("T10", "R15")
@@ -41,8 +34,8 @@ def test_lost_data_comes_back_to_all_masters_of_a_line(realm: Realm) -> None:
     restore(one, backup, "-v", *password_options(one))
     wait_users([one], ["kept", "lost"])
     wait_users([two, three], ["kept", "later"])
-    _reinitialize_by_hand(two, one)
-    _reinitialize_by_hand(three, two)
+    reinitialize_by_hand(two, one)
+    reinitialize_by_hand(three, two)
     wait_users([one, two, three], ["kept", "lost"])
     add_users(three, ["forth"])
     wait_users([one, two, three], ["kept", "lost", "forth"])
