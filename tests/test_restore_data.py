@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ipabackup.archive.gpg import Keyring
 from ipabackup.backup import BackupOptions, plan_backup
-from ipabackup.errors import IpaBackupError, NotInstalled, Refused, UsageError, WrongHost
+from ipabackup.errors import IpaBackupError, NotInstalled, PeersUnreachable, Refused, UsageError, WrongHost
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
+from ipabackup.steps import Event, run_plan
 from ipabackup.store import open_backup
 from tests.host_of_its_own import OwnHost, make_host
 
@@ -71,6 +73,20 @@ def second_master(host: OwnHost) -> str:
 @pytest.mark.usefixtures("second_master")
 def test_online_with_other_masters_the_ldif_is_imported_to_begin_a_new_generation(host: OwnHost, backup: Path) -> None:
     host.run(planned(host, backup, RestoreOptions(online=True)).plan)
+    assert "online import userRoot" in host.directory.deeds
+
+
+@pytest.mark.row("R8")
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_that_sessions_with_masters_that_are_cut_off_take_their_time_is_said(
+    second_master: str, host: OwnHost, backup: Path, cut_off: bool
+) -> None:
+    host.masters.agreements = {"ipa1.example.test": [second_master], second_master: ["ipa1.example.test"]}
+    host.masters.down = {second_master} if cut_off else set()
+    said: list[Event] = []
+    with suppress(PeersUnreachable):
+        run_plan(planned(host, backup, RestoreOptions(online=True)).plan, [said.append], {})
+    assert any("have to time out" in str(event) for event in said) is cut_off
     assert "online import userRoot" in host.directory.deeds
 
 

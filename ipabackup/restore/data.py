@@ -294,11 +294,11 @@ def _count(run: _Run, report: Reporter) -> None:
 
 def _mute(run: _Run, report: Reporter) -> None:
     """Switch off the agreements of the instances here: those that run by LDAP, others in their configuration."""
-    if run.peers.unreachable:
-        # Each agreement goes on until the answer that it waits for, and its next attempt to connect, have timed out.
-        report.note("Sessions with masters that are cut off have to time out: that may take up to ten minutes")
     for instance in {one.target.name: one.target for one in run.chosen}.values():
         if run.machine.services.is_active(instance.unit):
+            if run.peers.unreachable:
+                # An agreement ends when the answer that it waits for, and the attempt to connect after it, timed out.
+                report.note("Sessions with masters that are cut off have to time out, which may take ten minutes")
             with run.machine.masters.here(instance.ldapi_uri) as master:
                 run.peers.learn(run.peers.host, master.agreements())
                 switched = master.disable()
