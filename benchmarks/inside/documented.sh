@@ -29,6 +29,7 @@ task() {
         ldapadd -Q -Y EXTERNAL -H "$uri" >&2
     status=
     until [ -n "$status" ]; do
+        systemctl is-active --quiet "$unit" || { echo "$unit has died during the task $name" >&2; exit 1; }
         status=$(ldapsearch -Q -Y EXTERNAL -H "$uri" -LLL -b "$dn" -s base nsTaskExitCode | sed -n 's/^nsTaskExitCode: //p')
         [ -n "$status" ] || sleep 0.1
     done
