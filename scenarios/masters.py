@@ -15,8 +15,10 @@ from lab.waiting import wait_for
 #: Seconds that a change has for its way to a master, over others if need be.
 ARRIVAL = 60.0
 
-#: Seconds after which an agreement tries again at the latest that backs off after failures: 389 DS doubles 3 up to 300.
-BACKED_OFF = 310.0
+#: Seconds that a change has for its way when a master died or was cut off before: a supplier whose session a killed
+#: master left half open waits nsds5ReplicaTimeout (120 s in the lab) for an answer, and after failures an agreement
+#: waits longer and longer before it tries again, up to nsds5ReplicaBackoffMax (300 s).
+ARRIVAL_AFTER_FAULT = 310.0
 
 CA_SUFFIX = "o=ipaca"
 
@@ -158,7 +160,7 @@ def assert_one_realm(*hosts: Host) -> None:
     """See that these hosts, and no others, are the masters of one realm: the same data, and every change arrives."""
     for host in hosts:
         change_something(host)
-    result = check_realm(hosts[0], "--json", wait=BACKED_OFF)
+    result = check_realm(hosts[0], "--json", wait=ARRIVAL_AFTER_FAULT)
     assert result.status == 0, check_realm(hosts[0], wait=0).describe()
     named = sorted(master["host"] for master in _told(result)["masters"])
     assert named == sorted(host.fqdn for host in hosts), f"other masters than expected: {named}"

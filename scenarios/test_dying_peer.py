@@ -14,7 +14,7 @@ from lab.host import Host
 from lab.realm import Realm
 from lab.waiting import wait_for
 from scenarios.deeds import back_up
-from scenarios.masters import assert_one_realm, check_realm, password_options, troubles
+from scenarios.masters import ARRIVAL_AFTER_FAULT, assert_one_realm, check_realm, password_options, troubles
 from scenarios.users import add_users, users, wait_users
 
 PEERS_UNREACHABLE, INCOMPLETE, NOT_ONE_REALM = 8, 9, 10
@@ -111,7 +111,7 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
     left = three.run(["grep", "-rl", "--include=dse.ldif", "ipabackup supplier", "/etc/dirsrv"], check=False)
     assert left.stdout == "", "what let its supplier in is gone again"
     add_users(three, ["forth"])
-    wait_users(masters, ["before", "forth"])
+    wait_users(masters, ["before", "forth"], ARRIVAL_AFTER_FAULT)
     assert_one_realm(*masters)
 
 
@@ -135,7 +135,7 @@ def test_a_master_that_is_cut_off_while_it_is_filled_is_not_waited_for(realm: Re
     mended = _mend(one, said, three)
     assert mended.status in (0, INCOMPLETE), mended.describe()
     three.run(["ipactl", "restart"])
-    wait_users(masters, ["before"])
+    wait_users(masters, ["before"], ARRIVAL_AFTER_FAULT)
     assert_one_realm(*masters)
 
 
@@ -168,5 +168,5 @@ def test_a_master_that_comes_back_too_early_changes_nothing_and_is_told_from_the
     assert mended.status == 0, mended.describe()
     wait_users(masters, ["before"])
     add_users(two, ["forth"])
-    wait_users(masters, ["before", "forth"])
+    wait_users(masters, ["before", "forth"], ARRIVAL_AFTER_FAULT)
     assert_one_realm(*masters)

@@ -9,6 +9,7 @@ from lab.faults import kill, partition, paused, slow_line
 from lab.host import Host
 from lab.realm import Realm
 from scenarios.masters import (
+    ARRIVAL_AFTER_FAULT,
     assert_one_realm,
     change_something,
     check_realm,
@@ -47,7 +48,7 @@ def test_hosts_are_parted_stand_still_die_and_come_back(realm: Realm) -> None:
         assert not entry_exists(two, apart)
     assert _reaches(one, two)
     assert _reaches(two, one)
-    wait_seen(two, apart)
+    wait_seen(two, apart, ARRIVAL_AFTER_FAULT)
     # Killed soon after it wrote, 389 DS starts without its changelog: it cannot send what it had not sent by then.
     reinitialize_by_hand(one, two)
 
@@ -55,7 +56,7 @@ def test_hosts_are_parted_stand_still_die_and_come_back(realm: Realm) -> None:
         still = write_user(one, "still")
         asked = one.run(["timeout", "2", "ldapwhoami", "-x", "-H", f"ldap://{two.address}"], check=False)
         assert asked.status == 124, asked.describe()
-    wait_seen(two, still)
+    wait_seen(two, still, ARRIVAL_AFTER_FAULT)
 
     fast = _schema_read(one, two)
     with slow_line(two, kbit=800):
@@ -81,7 +82,7 @@ def _loses_changelog(two: Host, one: Host, name: str) -> str:
         two.wait_ready()
     if two.run(count, check=False).stdout != before:
         return unsent
-    wait_seen(one, unsent)
+    wait_seen(one, unsent, ARRIVAL_AFTER_FAULT)
     return ""
 
 
@@ -92,7 +93,7 @@ def test_what_a_killed_master_had_not_sent_is_missed_and_can_be_had(realm: Realm
     one, two = realm.hosts.values()
     wait_seen(one, write_user(two, "sent"))
     unsent = next(filter(None, (_loses_changelog(two, one, f"unsent{attempt}") for attempt in range(3))))
-    wait_seen(two, write_user(one, "forth"))
+    wait_seen(two, write_user(one, "forth"), ARRIVAL_AFTER_FAULT)
     change_something(two)
 
     told = troubles(check_realm(one, "--json", wait=5))

@@ -7,7 +7,7 @@ import pytest
 from lab.faults import partition
 from lab.realm import Realm
 from scenarios.deeds import back_up, restore
-from scenarios.masters import assert_one_realm, password_options
+from scenarios.masters import ARRIVAL_AFTER_FAULT, assert_one_realm, password_options
 from scenarios.users import add_users, delete_users, users, wait_users
 
 
@@ -41,5 +41,5 @@ def test_a_mass_deletion_is_undone_on_all_masters_for_good(realm: Realm) -> None
             add_users(others[0], [f"{host.name}-outside"])
             assert f"{host.name}-inside" not in users(others[0])
         present += [f"{host.name}-{when}" for when in ("before", "inside", "outside")]
-        wait_users(masters, present)
+        wait_users(masters, present, ARRIVAL_AFTER_FAULT)
     assert_one_realm(*masters)
