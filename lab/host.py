@@ -27,11 +27,20 @@ if TYPE_CHECKING:
 #: Seconds for systemd to bring a bare host up, for an installed one to answer, and for either to stop.
 BOOT_LIMIT, READY_LIMIT, STOP_LIMIT = 60, 120, 90
 
+#: When a connection with a host that was killed or cut off is found out to be dead: after half a minute, not after two
+#: hours as by default.  So long 389 DS may wait for an answer in a session that the other side does not know any more.
+KEEPALIVE = {
+    "net.ipv4.tcp_keepalive_time": "15",
+    "net.ipv4.tcp_keepalive_intvl": "5",
+    "net.ipv4.tcp_keepalive_probes": "3",
+}
+
 #: What a container needs for systemd, and what one needs for a guest's kernel: docs/lab.md says why.
 RIGHTS: dict[str, Any] = {
     "cap_add": ["SYS_ADMIN"],
     "cgroupns": "private",
     "security_opt": ["apparmor=unconfined"],
+    "sysctls": KEEPALIVE,
     "tmpfs": {"/run": "", "/run/lock": "", "/tmp": "exec"},
 }
 GUEST_RIGHTS: dict[str, Any] = {

@@ -15,9 +15,9 @@ from lab.waiting import wait_for
 #: Seconds that a change has for its way to a master, over others if need be.
 ARRIVAL = 60.0
 
-#: Seconds that a change has for its way when a master died or was cut off before: a supplier whose session a killed
-#: master left half open waits nsds5ReplicaTimeout (120 s in the lab) for an answer, and after failures an agreement
-#: waits longer and longer before it tries again, up to nsds5ReplicaBackoffMax (300 s).
+#: Seconds that a change has for its way when a master died or was cut off before: a supplier waits half a minute for
+#: the answer of one that was killed in a session (the lab's KEEPALIVE), and after failures an agreement waits longer
+#: and longer before it tries again, up to nsds5ReplicaBackoffMax (300 s).
 ARRIVAL_AFTER_FAULT = 310.0
 
 CA_SUFFIX = "o=ipaca"
