@@ -20,7 +20,7 @@ from ipabackup.errors import DirectoryFailure
 TASKS = "cn=tasks,cn=config"
 #: Seconds that one task may take: an import of a million entries takes about a quarter of an hour.
 LIMIT = 6 * 3600.0
-_POLL = 0.05
+_POLL = 0.01
 _SLOWEST_POLL = 0.5
 
 
@@ -61,7 +61,7 @@ def _run(uri: str, kind: str, attributes: Mapping[str, str]) -> None:
                 raise DirectoryFailure(f"The {kind} task did not end within {LIMIT / 3600:g} hours: {log}")
             # There is no event for the end of a task; it is asked for, less and less often.
             time.sleep(pause)
-            pause = min(pause * 1.2, _SLOWEST_POLL)
+            pause = min(pause * 1.3, _SLOWEST_POLL)
     if code != 0:
         raise DirectoryFailure(f"The {kind} task failed with code {code}: {log}")
 
