@@ -24,7 +24,7 @@ from ipabackup.archive.writer import Payload, PayloadWriter, Sealed
 from ipabackup.directory.compact import LOCK
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.staging import make_staging, memory_for, remove_leftovers
-from ipabackup.errors import Refused, UsageError
+from ipabackup.errors import DirectoryDied, Refused, UsageError
 from ipabackup.exports import EXPORTING, Exports
 from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
@@ -357,7 +357,12 @@ def _copy_data(run: _Run, report: Reporter) -> None:
 def _copy_live(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
         report.note(f"Online backup of slapd-{instance.name}")
-        run.machine.directory.backup(instance.ldapi_uri, run.staging[instance.name] / "binary")
+        try:
+            run.machine.directory.backup(instance.ldapi_uri, run.staging[instance.name] / "binary")
+        except DirectoryDied as problem:
+            run.machine.services.start(instance.unit)
+            problem.state = f"{instance.unit} was started again."
+            raise
         run.exporting.begin(instance, run.staging[instance.name], run.payload)
 
 

@@ -51,6 +51,10 @@ class DirectoryFailure(IpaBackupError):
     """A directory tool or task failed, or did less than it was asked to."""
 
 
+class DirectoryDied(DirectoryFailure):
+    """The running directory server ended, or was ended, in the middle of what it was asked to do."""
+
+
 class UsageError(IpaBackupError):
     """The words on the command line do not fit together."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from ipabackup.archive.reader import open_payload, read_header
 from ipabackup.backup import BackupOptions, BackupPlan, plan_backup
-from ipabackup.errors import IpaBackupError, NoSpace, NotInstalled, Refused, UsageError
+from ipabackup.errors import DirectoryDied, IpaBackupError, NoSpace, NotInstalled, Refused, UsageError
 from ipabackup.host.files import Space
 from ipabackup.record import ServerRecord
 from ipabackup.server import Server
@@ -52,6 +52,18 @@ def test_ipa_stops_only_while_files_and_databases_are_copied(host: OwnHost) -> N
     host.run(plan.plan)
     assert host.services.deeds == ["ipactl stop", "ipactl start"]
     assert host.services.running
+
+
+@pytest.mark.row("B1")
+def test_a_server_that_dies_of_an_online_backup_is_started_again(host: OwnHost) -> None:
+    unit = "dirsrv@EXAMPLE-TEST.service"
+    host.services.active = {*host.services.units, unit}
+    host.directory.deadly = {"online backup"}
+    options = BackupOptions(data=True, online=True, target=host.backups)
+    with pytest.raises(DirectoryDied, match="was started again"):
+        host.run(plan_backup(host.server(), options, host.machine).plan)
+    assert host.services.deeds == [f"start {unit}"]
+    assert host.leftovers() == []
 
 
 @pytest.mark.row("B1")

@@ -9,7 +9,7 @@ import pytest
 
 from ipabackup.archive.gpg import Keyring
 from ipabackup.backup import BackupOptions, plan_backup
-from ipabackup.errors import IpaBackupError, NotInstalled, PeersUnreachable, Refused, UsageError, WrongHost
+from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, PeersUnreachable, Refused, UsageError, WrongHost
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
 from ipabackup.steps import Event, run_plan
 from ipabackup.store import open_backup
@@ -131,6 +131,33 @@ def test_a_binary_copy_that_does_not_serve_gives_way_to_the_export(
     assert host.directory.deeds[-1] in ("load userRoot", "online import userRoot")
     assert "uid=later,dc=example,dc=test" not in host.directory.entries["userRoot"]
     assert len(host.directory.entries["userRoot"]) == 4
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("R14")
+@pytest.mark.parametrize(("masters", "deed"), [(1, "online restore"), (2, "online import userRoot")])
+def test_what_a_running_server_dies_of_is_done_while_it_is_stopped(
+    host: OwnHost, backup: Path, masters: int, deed: str
+) -> None:
+    if masters == 2:
+        host.directory.masters["ipa2.example.test"] = {"KDC"}
+    host.directory.deadly = {deed}
+    plan = planned(host, backup, RestoreOptions(online=True)).plan
+    with suppress(Incomplete):  # of a second master that is younger than the backup
+        host.run(plan)
+    assert "uid=later,dc=example,dc=test" not in host.directory.entries["userRoot"]
+    assert len(host.directory.entries["userRoot"]) == 4
+    assert host.services.deeds[:2] == [f"stop {UNIT}", f"start {UNIT}"]
+    assert host.leftovers() == []
+
+
+@pytest.mark.row("R14")
+def test_when_that_fails_as_well_the_server_is_started_all_the_same(host: OwnHost, backup: Path) -> None:
+    host.directory.deadly = {"online restore"}
+    host.directory.broken = {"unarchive", "load"}
+    with pytest.raises(IpaBackupError, match="load"):
+        host.run(planned(host, backup, RestoreOptions(online=True)).plan)
+    assert host.services.deeds == [f"stop {UNIT}", f"start {UNIT}"]
     assert host.leftovers() == []
 
 

@@ -15,27 +15,32 @@ import ldap
 import ldap.modlist
 
 from ipabackup.directory.connection import connected
-from ipabackup.errors import DirectoryFailure
+from ipabackup.errors import DirectoryDied, DirectoryFailure
 
 TASKS = "cn=tasks,cn=config"
 #: Seconds that one task may take: an import of a million entries takes about a quarter of an hour.
 LIMIT = 6 * 3600.0
 _POLL = 0.01
 _SLOWEST_POLL = 0.5
+#: What the library says when the other end of the socket is gone.
+_GONE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE)
 
 
 def backup_online(uri: str, target: Path) -> None:
-    """Have the server write its binary backup into the new folder `target`; raises DirectoryFailure."""
+    """Have the server write its binary backup into the new folder `target`.
+
+    This and the others raise DirectoryFailure, or DirectoryDied when the server ends before the task does.
+    """
     _run(uri, "backup", {"nsArchiveDir": str(target), "nsDatabaseType": "ldbm database"})
 
 
 def restore_online(uri: str, source: Path) -> None:
-    """Have the server take all its databases from the binary backup in `source`; raises DirectoryFailure."""
+    """Have the server take all its databases from the binary backup in `source`."""
     _run(uri, "restore", {"nsArchiveDir": str(source), "nsDatabaseType": "ldbm database"})
 
 
 def import_online(uri: str, backend: str, source: Path) -> None:
-    """Have the server replace `backend` by the LDIF `source`; raises DirectoryFailure."""
+    """Have the server replace `backend` by the LDIF `source`."""
     _run(uri, "import", {"nsInstance": backend, "nsFilename": str(source)})
 
 
@@ -49,6 +54,8 @@ def _run(uri: str, kind: str, attributes: Mapping[str, str]) -> None:
     with connected(uri) as connection:
         try:
             connection.add_s(dn, ldap.modlist.addModlist(entry))
+        except _GONE as error:
+            raise _died(kind) from error
         except ldap.LDAPError as error:
             raise DirectoryFailure(f"The directory server does not take the {kind} task: {error}.") from error
         limit = time.monotonic() + LIMIT
@@ -71,7 +78,16 @@ def _state(connection: ldap.ldapobject.LDAPObject, dn: str, kind: str) -> tuple[
         found = connection.search_s(dn, ldap.SCOPE_BASE, attrlist=["nsTaskExitCode", "nsTaskLog", "nsTaskStatus"])
     except ldap.NO_SUCH_OBJECT as error:
         raise DirectoryFailure(f"The {kind} task vanished before it said how it ended.") from error
+    except _GONE as error:
+        raise _died(kind) from error
     values = found[0][1]
     log = " / ".join(b"\n".join(values.get("nsTaskLog", [])).decode("utf-8", "replace").splitlines()[-4:])
     codes = values.get("nsTaskExitCode")
     return (int(codes[0]) if codes else None), log
+
+
+def _died(kind: str) -> DirectoryDied:
+    return DirectoryDied(
+        f"The directory server ended in the middle of the {kind} task.",
+        remedy="Its errors log or the journal may say why; ipactl start starts it again.",
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from ipabackup.archive.layout import binary_root, ldif_name, record_name
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.staging import make_staging, remove_leftovers
-from ipabackup.errors import DirectoryFailure, Incomplete, NotInstalled, Refused, UsageError, WrongHost
+from ipabackup.errors import DirectoryDied, DirectoryFailure, Incomplete, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.aside import keep, put_back
 from ipabackup.restore.catch_up import require_supply
@@ -267,23 +267,53 @@ def _start(run: _Run, report: Reporter) -> None:
 def _load(run: _Run, report: Reporter) -> None:
     run.started = datetime.now(timezone.utc)
     for one in run.chosen:
-        staging = run.staging[one.record.name]
-        uri = one.target.ldapi_uri
-        if one.binary:
-            report.note(f"Restoring all databases of slapd-{one.target.name}")
-            try:
-                run.machine.directory.restore(uri, staging / "binary")
-            except DirectoryFailure as problem:
-                report.note(f"The binary copy does not serve: {problem.message}")
-                fetch_exports(one, staging, run.backup, run.machine)
-            else:
-                continue
-        for backend in one.backends:
-            name = one.target_name(backend)
-            report.note(f"Importing {name} of slapd-{one.target.name}")
-            if run.options.authoritative:
-                strip_ruv(ldif_file(staging, backend))
-            run.machine.directory.load(uri, name, ldif_file(staging, backend))
+        try:
+            _load_into(run, one, report)
+        except DirectoryDied as problem:
+            report.note(f"{problem.message} Going on while slapd-{one.target.name} is stopped")
+            _replace_after_death(run, one, report)
+
+
+def _load_into(run: _Run, one: Chosen, report: Reporter) -> None:
+    staging = run.staging[one.record.name]
+    uri = one.target.ldapi_uri
+    if one.binary:
+        report.note(f"Restoring all databases of slapd-{one.target.name}")
+        try:
+            run.machine.directory.restore(uri, staging / "binary")
+        except DirectoryDied:
+            raise
+        except DirectoryFailure as problem:
+            report.note(f"The binary copy does not serve: {problem.message}")
+            fetch_exports(one, staging, run.backup, run.machine)
+        else:
+            return
+    for backend in one.backends:
+        name = one.target_name(backend)
+        report.note(f"Importing {name} of slapd-{one.target.name}")
+        if run.options.authoritative:
+            strip_ruv(ldif_file(staging, backend))
+        run.machine.directory.load(uri, name, ldif_file(staging, backend))
+
+
+def _replace_after_death(run: _Run, one: Chosen, report: Reporter) -> None:
+    """Do offline what a server died of; its databases are spoilt, so none are kept aside.
+
+    systemd may be starting it again just now: it is stopped first, whatever its state.
+    """
+    services, unit = run.machine.services, one.target.unit
+    services.stop(unit)
+    try:
+        replace_databases(
+            one,
+            run.staging[one.record.name],
+            run.backup,
+            run.machine,
+            report,
+            authoritative=run.options.authoritative,
+        )
+    finally:
+        services.start(unit)
 
 
 def _count(run: _Run, report: Reporter) -> None:
@@ -294,11 +324,12 @@ def _count(run: _Run, report: Reporter) -> None:
 
 def _mute(run: _Run, report: Reporter) -> None:
     """Switch off the agreements of the instances here: those that run by LDAP, others in their configuration."""
-    for instance in {one.target.name: one.target for one in run.chosen}.values():
+    instances = {one.target.name: one.target for one in run.chosen}.values()
+    if run.peers.unreachable and any(run.machine.services.is_active(instance.unit) for instance in instances):
+        # An agreement ends when the answer that it waits for, and the attempt to connect after it, timed out.
+        report.note("Sessions with masters that are cut off have to time out, which may take ten minutes")
+    for instance in instances:
         if run.machine.services.is_active(instance.unit):
-            if run.peers.unreachable:
-                # An agreement ends when the answer that it waits for, and the attempt to connect after it, timed out.
-                report.note("Sessions with masters that are cut off have to time out, which may take ten minutes")
             with run.machine.masters.here(instance.ldapi_uri) as master:
                 run.peers.learn(run.peers.host, master.agreements())
                 switched = master.disable()

@@ -14,14 +14,15 @@ from ipabackup.directory.instances import Backend, Instance
 from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID, LdifSummary, count_entries, records
 from ipabackup.directory.masters import Flow, PeerFailure
 from ipabackup.directory.vectors import Vector
-from ipabackup.errors import DirectoryFailure, WrongPassword
+from ipabackup.errors import DirectoryDied, DirectoryFailure, WrongPassword
 
 
 class FakeDirectory:
     """An installed directory server: `entries` leads from a backend's name to the DNs that it holds.
 
-    The binary copy of an instance is one file with a line an entry.  `broken` names deeds that fail.  `homes` leads
-    from an instance's name to its backends; one that is not in it holds all of them.
+    The binary copy of an instance is one file with a line an entry.  `broken` names deeds that fail, and `deadly` those
+    that the server dies of.  `homes` leads from an instance's name to its backends; one that is not in it holds all of
+    them.
     """
 
     def __init__(self, entries: dict[str, list[str]], *, version: str = "3.1.2", password: str = "Secret123") -> None:
@@ -29,6 +30,7 @@ class FakeDirectory:
         self.version = version
         self.password = password
         self.broken: set[str] = set()
+        self.deadly: set[str] = set()
         self.homes: dict[str, tuple[str, ...]] = {}
         self.masters: dict[str, set[str]] = {"ipa1.example.test": {"KDC", "HTTP"}}
         self.deeds: list[str] = []
@@ -94,6 +96,8 @@ class FakeDirectory:
 
     def _do(self, deed: str) -> None:
         self.deeds.append(deed)
+        if deed in self.deadly:
+            raise DirectoryDied(f"The server died of {deed}.", remedy="Start it.")
         if deed in self.broken or deed.split(maxsplit=1)[0] in self.broken:
             raise DirectoryFailure(f"{deed} failed")
 
