@@ -72,6 +72,34 @@ def test_data_goes_back_while_the_directory_server_runs(master: Host) -> None:
     outline.assert_unchanged()
 
 
+#: Kills the directory server as soon as its errors log says that it takes a database away in order to fill it.
+_KILL_IN_TASK = """
+pid=$(systemctl show --property=MainPID --value "dirsrv@$0.service")
+tail -n 0 -F "/var/log/dirsrv/slapd-$0/errors" | { grep -q -m 1 'Bringing .* offline'; kill -SEGV "$pid"; }
+"""
+
+
+@pytest.mark.row("R2", "R14")
+@pytest.mark.parametrize(("options", "task"), [([], "restore"), (["--backend", "userRoot"], "import")])
+def test_what_a_running_directory_server_dies_of_is_done_while_it_is_stopped(
+    master: Host, options: list[str], task: str
+) -> None:
+    """Of the online task that restores the binary copy, and of the one that imports an LDIF."""
+    outline = Outline.note(master)
+    backup = back_up(master, "--data", "--online")
+    _add_user(master, "testuser")
+    process = _directory_process(master)
+
+    killing = master.start(["sh", "-c", _KILL_IN_TASK, master.instance])
+    said = restore(master, backup, "--online", *options)
+    killing.wait()
+    assert f"ended in the middle of the {task} task" in said.stdout
+    assert _directory_process(master) != process
+
+    _assert_gone(master, "testuser")
+    outline.assert_unchanged()
+
+
 @pytest.mark.row("R2", "R4")
 def test_the_data_of_a_full_backup_can_be_restored_alone_and_by_backend(master: Host) -> None:
     outline = Outline.note(master)

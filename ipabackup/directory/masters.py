@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -73,8 +73,12 @@ class Master(Protocol):
         """Switch off every agreement; returns those that were on."""
         ...
 
-    def enable(self) -> list[Agreement]:
-        """Switch on every agreement; returns those that were off."""
+    def enable(self, but: Collection[str] = ()) -> list[Agreement]:
+        """Switch on every agreement, `but` not those to these masters; returns those that were off."""
+        ...
+
+    def switch_off(self, agreement: Agreement) -> None:
+        """Switch off one agreement."""
         ...
 
     def agreements(self) -> list[Agreement]:
@@ -195,11 +199,15 @@ class LdapMaster:
 
     def disable(self) -> list[Agreement]:
         """See Master."""
-        return self._switch("off")
+        return self._switch("off", self.agreements())
 
-    def enable(self) -> list[Agreement]:
+    def enable(self, but: Collection[str] = ()) -> list[Agreement]:
         """See Master."""
-        return self._switch("on")
+        return self._switch("on", (one for one in self.agreements() if one.consumer not in but))
+
+    def switch_off(self, agreement: Agreement) -> None:
+        """See Master."""
+        self._switch("off", [agreement])
 
     def agreements(self) -> list[Agreement]:
         """See Master."""
@@ -353,9 +361,9 @@ class LdapMaster:
         with self._asked("tell the masters of the realm"):
             return masters_below(self._connection, basedn)
 
-    def _switch(self, state: str) -> list[Agreement]:
+    def _switch(self, state: str, agreements: Iterable[Agreement]) -> list[Agreement]:
         with self._asked(f"switch its agreements {state}"):
-            changed = [agreement for agreement in find(self._connection) if agreement.enabled != (state == "on")]
+            changed = [agreement for agreement in agreements if agreement.enabled != (state == "on")]
             for agreement in changed:
                 self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, ENABLED, [state.encode()])])
         return changed

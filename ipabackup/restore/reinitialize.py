@@ -64,7 +64,10 @@ def reinitialize(
         walk.enable()
         for name in sorted(set(peers.names) - walk.filled - set(walk.troubles)):
             walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
-        _verify(view, walk, suffixes, report)
+        try:
+            _verify(view, walk, suffixes, report)
+        finally:
+            walk.enable_rest()
     for name in sorted(walk.emptied & walk.filled):
         report.warn(
             f"{name} had none of the domain's data, without which its other services do not start. Run on it: ipactl "
@@ -140,6 +143,8 @@ class _Walk:
         self._patience: dict[str, float] = {}
         self._answered: dict[str, float] = {}
         self._admitted: dict[str, set[str]] = {}
+        self._given_up: set[str] = set()
+        self._switched_on: list[str] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -274,6 +279,7 @@ class _Walk:
                         told = f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
                     if told:
                         waiting.remove(refresh)
+                        self._given_up.add(refresh.agreement.dn)
                         self._trouble(consumer, f"{told} with {refresh.suffix}")
                     continue
                 if status_code(status) == BUSY and self._asked_again(refresh):
@@ -363,11 +369,38 @@ class _Walk:
                 self._change(name, suffix)
 
     def enable(self) -> None:
-        """Switch every agreement of every master on again that was filled or supplied one, and can be asked."""
+        """Switch the agreements of every master on again that was filled or supplied one, and can be asked.
+
+        Those to masters that are away stay off, or go off, for now: a 389 DS logs in with one ticket at a time, and
+        while it waits for a connection with a host that is cut off, all its other agreements wait as well.
+        """
+        away = self._away()
         others = self.filled.union(*self._admitted.values()) - {self._peers.host, *self.troubles}
-        for name in (self._peers.host, *sorted(others)):
+        self._switched_on = [self._peers.host, *sorted(others)]
+        for name in self._switched_on:
+            try:
+                for master in self._reached(name):
+                    self._leave(master, away)
+                    master.enable(but=away)
+            except PeerFailure as error:
+                self._trouble(name, error.message)
+
+    def enable_rest(self) -> None:
+        """Switch on what `enable` left off."""
+        if not self._away():
+            return
+        for name in self._switched_on:
             try:
                 for master in self._reached(name):
                     master.enable()
             except PeerFailure as error:
-                self._trouble(name, error.message)
+                self._report.note(error.message)
+
+    def _away(self) -> set[str]:
+        return {*self.troubles, *(self._peers.unreachable.keys() - self.filled)}
+
+    def _leave(self, master: Master, away: Collection[str]) -> None:
+        """Switch off agreements with masters that are away, but none that sends: that would have to end first."""
+        for agreement in master.agreements() if away else ():
+            if agreement.enabled and agreement.consumer in away and agreement.dn not in self._given_up:
+                master.switch_off(agreement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -106,7 +106,8 @@ class FakeMasters:
     """The masters of a realm: `agreements` leads from a master's name to the consumers it sends to.
 
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
-    `emptied` has lost the domain's data.  `generations` are of the one suffix there is.
+    `emptied` has lost the domain's data.  `generations` are of the one suffix there is; `enabled` has all
+    agreements on, `begun` are those that a total update switched on.
     `deeds` is the directory's list.
     """
 
@@ -123,6 +124,7 @@ class FakeMasters:
         self.silent: set[str] = set()
         self.busy: dict[str, int] = {}
         self.enabled: set[str] = set()
+        self.begun: set[tuple[str, str]] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.at_each_look: Callable[[], object] = list
@@ -169,9 +171,11 @@ class FakeMaster:
     def agreements(self) -> list[Agreement]:
         if self._name in self._realm.silent:
             raise PeerFailure(f"{self._name} does not tell its agreements: no answer in time.")
-        enabled = self._name in self._realm.enabled
+        on = self._name in self._realm.enabled
         return [
-            Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, enabled)
+            Agreement(
+                f"cn=meTo{consumer}", "dc=example,dc=test", consumer, on or (self._name, consumer) in self._realm.begun
+            )
             for consumer in self._realm.agreements.get(self._name, [])
         ]
 
@@ -184,10 +188,15 @@ class FakeMaster:
     def disable(self) -> list[Agreement]:
         self._realm.deeds.append(f"disable {self._name}")
         self._realm.enabled.discard(self._name)
+        self._realm.begun = {one for one in self._realm.begun if one[0] != self._name}
         return self.agreements()
 
-    def enable(self) -> list[Agreement]:
-        self._realm.deeds.append(f"enable {self._name}")
+    def switch_off(self, agreement: Agreement) -> None:
+        self._realm.deeds.append(f"switch off {self._name} to {agreement.consumer}")
+        self._realm.begun.discard((self._name, agreement.consumer))
+
+    def enable(self, but: Collection[str] = ()) -> list[Agreement]:
+        self._realm.deeds.append(" ".join((f"enable {self._name}", *(f"but to {name}" for name in sorted(but)))))
         self._realm.enabled.add(self._name)
         return self.agreements()
 
@@ -196,6 +205,7 @@ class FakeMaster:
 
     def begin_refresh(self, agreement: Agreement) -> Flow:
         self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
+        self._realm.begun.add((self._name, agreement.consumer))
         return {"window": [b"usual"]}
 
     def refreshed(self, agreement: Agreement) -> str | None:

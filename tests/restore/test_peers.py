@@ -231,7 +231,35 @@ def test_a_master_that_dies_while_it_is_filled_is_not_waited_for(
         restored(host, backup, RestoreOptions(reinitialize=True))
     assert host.masters.generations[third] == "new"
     assert f"enable {second_master}" not in host.directory.deeds, "every question to it would take minutes"
+    assert host.directory.deeds[-4:] == [
+        f"enable {first} but to {second_master}",
+        f"enable {third} but to {second_master}",
+        f"enable {first}",
+        f"enable {third}",
+    ], "what waits for it would hold up the others"
     assert caught.value.remedy.endswith(f"ipa-restore --reinitialize-peers --peer {second_master}")
+
+
+@pytest.mark.row("R15")
+def test_agreements_with_a_master_that_is_away_go_off_until_the_others_agree(
+    second_master: str, third_master: str, host: OwnHost, backup: Path
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first, second_master]}
+    host.masters.broken = {second_master}
+    looks: list[int] = []
+    host.masters.at_each_look = lambda: looks.append(len(host.directory.deeds))
+    with pytest.raises(PeersUnreachable, match="could not be re-initialised"):
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    deeds = host.directory.deeds
+    switched_off = deeds.index(f"switch off {first} to {second_master}")
+    assert deeds[switched_off + 1 :] == [
+        f"enable {first} but to {second_master}",
+        f"enable {third} but to {second_master}",
+        f"enable {first}",
+        f"enable {third}",
+    ]
+    assert looks[-1] == len(deeds) - 2, "the realm is looked at before they are on again"
 
 
 def _refilled(host: OwnHost, *named: str) -> list[str]:
