@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 BOOT_LIMIT, READY_LIMIT, STOP_LIMIT = 60, 120, 90
 
 #: When a connection with a host that was killed or cut off is found out to be dead: after half a minute, not after two
-#: hours as by default.  So long 389 DS may wait for an answer in a session that the other side does not know any more.
-KEEPALIVE = {
+#: hours as by default; and one that cannot be made, after 15 s, not two minutes.  So long 389 DS may wait for an answer
+#: in a session that the other side does not know any more, and lets all others wait that need a ticket.
+TCP_PATIENCE = {
     "net.ipv4.tcp_keepalive_time": "15",
     "net.ipv4.tcp_keepalive_intvl": "5",
     "net.ipv4.tcp_keepalive_probes": "3",
+    "net.ipv4.tcp_syn_retries": "3",
 }
 
 #: What a container needs for systemd, and what one needs for a guest's kernel: docs/lab.md says why.
@@ -40,7 +42,7 @@ RIGHTS: dict[str, Any] = {
     "cap_add": ["SYS_ADMIN"],
     "cgroupns": "private",
     "security_opt": ["apparmor=unconfined"],
-    "sysctls": KEEPALIVE,
+    "sysctls": TCP_PATIENCE,
     "tmpfs": {"/run": "", "/run/lock": "", "/tmp": "exec"},
 }
 GUEST_RIGHTS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from lab.waiting import wait_for
 ARRIVAL = 60.0
 
 #: Seconds that a change has for its way when a master died or was cut off before: a supplier waits half a minute for
-#: the answer of one that was killed in a session (the lab's KEEPALIVE), and after failures an agreement waits longer
+#: the answer of one that was killed in a session (lab.host.TCP_PATIENCE), and after failures an agreement waits longer
 #: and longer before it tries again, up to nsds5ReplicaBackoffMax (300 s).
 ARRIVAL_AFTER_FAULT = 310.0
 

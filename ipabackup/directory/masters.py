@@ -77,10 +77,6 @@ class Master(Protocol):
         """Switch on every agreement, `but` not those to these masters; returns those that were off."""
         ...
 
-    def switch_off(self, agreement: Agreement) -> None:
-        """Switch off one agreement."""
-        ...
-
     def agreements(self) -> list[Agreement]:
         """Every agreement of this master."""
         ...
@@ -204,10 +200,6 @@ class LdapMaster:
     def enable(self, but: Collection[str] = ()) -> list[Agreement]:
         """See Master."""
         return self._switch("on", (one for one in self.agreements() if one.consumer not in but))
-
-    def switch_off(self, agreement: Agreement) -> None:
-        """See Master."""
-        self._switch("off", [agreement])
 
     def agreements(self) -> list[Agreement]:
         """See Master."""

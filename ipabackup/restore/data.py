@@ -270,7 +270,7 @@ def _load(run: _Run, report: Reporter) -> None:
         try:
             _load_into(run, one, report)
         except DirectoryDied as problem:
-            report.note(f"{problem.message} Going on while slapd-{one.target.name} is stopped")
+            report.show(f"{problem.message} Going on while slapd-{one.target.name} is stopped")
             _replace_after_death(run, one, report)
 
 

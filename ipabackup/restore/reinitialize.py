@@ -22,6 +22,8 @@ from ipabackup.steps import Reporter
 REFRESH_LIMIT = 6 * 3600.0
 #: Seconds that re-initialised masters have to agree with each other: agreements that were off take up their work again.
 SETTLE_LIMIT = 60.0
+#: The same when agreements with a master that was cut off hold up the others: see `_Walk.enable`.
+HELD_UP_LIMIT = 300.0
 #: Seconds that they have before that, until each is made to change something once more.
 FIRST_LOOK = 10.0
 #: Seconds that the session of another master with one that is to be filled may take.
@@ -107,14 +109,18 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
     """Compare generations, update vectors and counts of the masters that were filled, and show them."""
     # Those that were empty send nothing before their services have been restarted: a KDC is needed for that.
     good = walk.filled - set(walk.troubles) - walk.emptied
+    away = walk.away
     verdict = check_realm(view, wait=FIRST_LOOK, only={view.host, *good})
     if any(trouble.passing for trouble in verdict.troubles):
         # A server may have a master's first change and not note it in its vector: the next one brings that along.
         walk.stir(suffixes)
-        verdict = check_realm(view, wait=SETTLE_LIMIT, only={view.host, *good})
+        limit = HELD_UP_LIMIT if walk.cut_off else SETTLE_LIMIT
+        verdict = check_realm(view, wait=limit, only={view.host, *good})
     for line in table(verdict.state):
         report.show(line)
     for trouble in verdict.troubles:
+        if trouble.kind == "off" and away.intersection(trouble.hosts):
+            continue
         told = trouble.message.rstrip(".")
         if trouble.kind in _NOT_THE_SAME:
             for host in sorted(set(trouble.hosts) - {view.host}) or [view.host]:
@@ -143,7 +149,7 @@ class _Walk:
         self._patience: dict[str, float] = {}
         self._answered: dict[str, float] = {}
         self._admitted: dict[str, set[str]] = {}
-        self._given_up: set[str] = set()
+        self.cut_off = False
         self._switched_on: list[str] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
@@ -279,7 +285,7 @@ class _Walk:
                         told = f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
                     if told:
                         waiting.remove(refresh)
-                        self._given_up.add(refresh.agreement.dn)
+                        self.cut_off = True
                         self._trouble(consumer, f"{told} with {refresh.suffix}")
                     continue
                 if status_code(status) == BUSY and self._asked_again(refresh):
@@ -371,23 +377,22 @@ class _Walk:
     def enable(self) -> None:
         """Switch the agreements of every master on again that was filled or supplied one, and can be asked.
 
-        Those to masters that are away stay off, or go off, for now: a 389 DS logs in with one ticket at a time, and
-        while it waits for a connection with a host that is cut off, all its other agreements wait as well.
+        Those to masters that are away stay off for now: a 389 DS logs in with one ticket at a time, and while it waits
+        for a connection with a host that is cut off, all its other agreements wait as well.
         """
-        away = self._away()
+        away = self.away
         others = self.filled.union(*self._admitted.values()) - {self._peers.host, *self.troubles}
         self._switched_on = [self._peers.host, *sorted(others)]
         for name in self._switched_on:
             try:
                 for master in self._reached(name):
-                    self._leave(master, away)
                     master.enable(but=away)
             except PeerFailure as error:
                 self._trouble(name, error.message)
 
     def enable_rest(self) -> None:
         """Switch on what `enable` left off."""
-        if not self._away():
+        if not self.away:
             return
         for name in self._switched_on:
             try:
@@ -396,11 +401,7 @@ class _Walk:
             except PeerFailure as error:
                 self._report.note(error.message)
 
-    def _away(self) -> set[str]:
+    @property
+    def away(self) -> set[str]:
+        """The masters that are in trouble or were not reached."""
         return {*self.troubles, *(self._peers.unreachable.keys() - self.filled)}
-
-    def _leave(self, master: Master, away: Collection[str]) -> None:
-        """Switch off agreements with masters that are away, but none that sends: that would have to end first."""
-        for agreement in master.agreements() if away else ():
-            if agreement.enabled and agreement.consumer in away and agreement.dn not in self._given_up:
-                master.switch_off(agreement)

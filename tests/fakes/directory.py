@@ -106,8 +106,7 @@ class FakeMasters:
     """The masters of a realm: `agreements` leads from a master's name to the consumers it sends to.
 
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
-    `emptied` has lost the domain's data.  `generations` are of the one suffix there is; `enabled` has all
-    agreements on, `begun` are those that a total update switched on.
+    `emptied` has lost the domain's data.  `generations` are of the one suffix there is.
     `deeds` is the directory's list.
     """
 
@@ -124,7 +123,6 @@ class FakeMasters:
         self.silent: set[str] = set()
         self.busy: dict[str, int] = {}
         self.enabled: set[str] = set()
-        self.begun: set[tuple[str, str]] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.at_each_look: Callable[[], object] = list
@@ -171,11 +169,9 @@ class FakeMaster:
     def agreements(self) -> list[Agreement]:
         if self._name in self._realm.silent:
             raise PeerFailure(f"{self._name} does not tell its agreements: no answer in time.")
-        on = self._name in self._realm.enabled
+        enabled = self._name in self._realm.enabled
         return [
-            Agreement(
-                f"cn=meTo{consumer}", "dc=example,dc=test", consumer, on or (self._name, consumer) in self._realm.begun
-            )
+            Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, enabled)
             for consumer in self._realm.agreements.get(self._name, [])
         ]
 
@@ -188,12 +184,7 @@ class FakeMaster:
     def disable(self) -> list[Agreement]:
         self._realm.deeds.append(f"disable {self._name}")
         self._realm.enabled.discard(self._name)
-        self._realm.begun = {one for one in self._realm.begun if one[0] != self._name}
         return self.agreements()
-
-    def switch_off(self, agreement: Agreement) -> None:
-        self._realm.deeds.append(f"switch off {self._name} to {agreement.consumer}")
-        self._realm.begun.discard((self._name, agreement.consumer))
 
     def enable(self, but: Collection[str] = ()) -> list[Agreement]:
         self._realm.deeds.append(" ".join((f"enable {self._name}", *(f"but to {name}" for name in sorted(but)))))
@@ -205,7 +196,6 @@ class FakeMaster:
 
     def begin_refresh(self, agreement: Agreement) -> Flow:
         self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
-        self._realm.begun.add((self._name, agreement.consumer))
         return {"window": [b"usual"]}
 
     def refreshed(self, agreement: Agreement) -> str | None:
