@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ipabackup.directory.agreements import Agreement, Replica, status_code
@@ -38,8 +38,11 @@ def tool(suffix: str) -> str:
     return "ipa-csreplica-manage" if suffix == CA_SUFFIX else "ipa-replica-manage"
 
 
-def judge(state: RealmState) -> list[Trouble]:
-    """Every trouble that `state` shows, the worst first."""
+def judge(state: RealmState, away: Collection[str] = ()) -> list[Trouble]:
+    """Every trouble that `state` shows, the worst first.
+
+    It is none that agreements with masters that are `away` are switched off.
+    """
     troubles = [
         Trouble("unreachable", "", (host,), reason, f"Check again when {host} answers, or name it in what you decide.")
         for host, reason in sorted(state.unreachable.items())
@@ -49,7 +52,7 @@ def judge(state: RealmState) -> list[Trouble]:
         troubles += _numbers(suffix, replicas)
         split = list(_split(suffix, replicas))
         troubles += split
-        troubles += _agreements(suffix, replicas, state)
+        troubles += _agreements(suffix, replicas, state, away)
         if not split:
             troubles += _behind(suffix, replicas)
             troubles += _counts(suffix, state)
@@ -91,7 +94,9 @@ def _split(suffix: str, replicas: Mapping[str, Replica]) -> Iterator[Trouble]:
         )
 
 
-def _agreements(suffix: str, replicas: Mapping[str, Replica], state: RealmState) -> Iterator[Trouble]:
+def _agreements(
+    suffix: str, replicas: Mapping[str, Replica], state: RealmState, away: Collection[str]
+) -> Iterator[Trouble]:
     for host, replica in sorted(replicas.items()):
         for agreement in sorted(replica.agreements, key=lambda one: one.consumer):
             to = f"{suffix}: the agreement of {host} with {agreement.consumer}"
@@ -101,6 +106,8 @@ def _agreements(suffix: str, replicas: Mapping[str, Replica], state: RealmState)
                     f"Install {agreement.consumer} again, or remove it: ipa-replica-manage del {agreement.consumer}"
                 )
                 yield Trouble("stranger", suffix, hosts, f"{to}, which is no master of the realm, is left.", remedy)
+            elif not agreement.enabled and agreement.consumer in away:
+                continue
             elif not agreement.enabled:
                 remedy = _switch_on(suffix, host, agreement, replica, replicas, state)
                 yield Trouble("off", suffix, hosts, f"{to} is switched off.", remedy)

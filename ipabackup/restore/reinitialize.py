@@ -110,17 +110,15 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
     # Those that were empty send nothing before their services have been restarted: a KDC is needed for that.
     good = walk.filled - set(walk.troubles) - walk.emptied
     away = walk.away
-    verdict = check_realm(view, wait=FIRST_LOOK, only={view.host, *good})
+    verdict = check_realm(view, wait=FIRST_LOOK, only={view.host, *good}, away=away)
     if any(trouble.passing for trouble in verdict.troubles):
         # A server may have a master's first change and not note it in its vector: the next one brings that along.
         walk.stir(suffixes)
         limit = HELD_UP_LIMIT if walk.cut_off else SETTLE_LIMIT
-        verdict = check_realm(view, wait=limit, only={view.host, *good})
+        verdict = check_realm(view, wait=limit, only={view.host, *good}, away=away)
     for line in table(verdict.state):
         report.show(line)
     for trouble in verdict.troubles:
-        if trouble.kind == "off" and away.intersection(trouble.hosts):
-            continue
         told = trouble.message.rstrip(".")
         if trouble.kind in _NOT_THE_SAME:
             for host in sorted(set(trouble.hosts) - {view.host}) or [view.host]:

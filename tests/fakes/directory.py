@@ -106,7 +106,8 @@ class FakeMasters:
     """The masters of a realm: `agreements` leads from a master's name to the consumers it sends to.
 
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
-    `emptied` has lost the domain's data.  `generations` are of the one suffix there is.
+    `emptied` has lost the domain's data.  `generations` are of the one suffix there is, `off` is a
+    supplier and its consumer.
     `deeds` is the directory's list.
     """
 
@@ -123,6 +124,7 @@ class FakeMasters:
         self.silent: set[str] = set()
         self.busy: dict[str, int] = {}
         self.enabled: set[str] = set()
+        self.off: set[tuple[str, str]] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.at_each_look: Callable[[], object] = list
@@ -171,7 +173,12 @@ class FakeMaster:
             raise PeerFailure(f"{self._name} does not tell its agreements: no answer in time.")
         enabled = self._name in self._realm.enabled
         return [
-            Agreement(f"cn=meTo{consumer}", "dc=example,dc=test", consumer, enabled)
+            Agreement(
+                f"cn=meTo{consumer}",
+                "dc=example,dc=test",
+                consumer,
+                enabled and (self._name, consumer) not in self._realm.off,
+            )
             for consumer in self._realm.agreements.get(self._name, [])
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     return host
 
 
-def verdict(host: OwnHost, wait: float = 0, only: set[str] | None = None) -> Verdict:
+def verdict(host: OwnHost, wait: float = 0, only: set[str] | None = None, away: Collection[str] = ()) -> Verdict:
     server = host.server()
     view = Viewpoint(server.host, server.basedn, server.instances, host.machine, None)
-    return check_realm(view, wait=wait, only=only)
+    return check_realm(view, wait=wait, only=only, away=away)
 
 
 @pytest.mark.row("R15")
@@ -45,7 +46,14 @@ def test_every_master_that_is_listed_is_asked_and_counted(host: OwnHost) -> None
     conclude(found, HOST)
 
 
-def test_a_master_that_is_behind_gets_the_time_to_catch_up(host: OwnHost) -> None:
+@pytest.mark.row("R15")
+@pytest.mark.parametrize("away", [False, True])
+def test_a_master_that_is_behind_gets_the_time_to_catch_up(host: OwnHost, away: bool) -> None:
+    """Also where agreements with another one are off because that is away."""
+    if away:
+        host.masters.agreements = {HOST: [SECOND], SECOND: [HOST], THIRD: [HOST]}
+        host.masters.agreements[HOST].append(THIRD)
+        host.masters.off = {(HOST, THIRD)}
     host.masters.newest[SECOND] = {4: change(8, 4)}
     looks = []
 
@@ -56,7 +64,7 @@ def test_a_master_that_is_behind_gets_the_time_to_catch_up(host: OwnHost) -> Non
         return looks
 
     host.masters.at_each_look = arrive
-    found = verdict(host, wait=30)
+    found = verdict(host, wait=30, only={HOST, SECOND} if away else None, away={THIRD} if away else ())
     assert found.one_realm
     assert len(looks) > 3
     assert found.seconds < 30

@@ -78,6 +78,12 @@ def test_an_agreement_that_is_off_does_not_mend_itself() -> None:
     assert trouble.remedy == f"On ipa1 run: dsconf EXAMPLE-TEST repl-agmt enable --suffix={DOMAIN} meToipa2"
 
 
+@pytest.mark.row("R15")
+def test_agreements_with_masters_that_are_away_may_be_off() -> None:
+    realm = triangle(ipa1=replica("ipa1", [agreement("ipa2", enabled=False), agreement("ipa3", enabled=False)]))
+    assert [trouble.hosts for trouble in judge(realm, away={"ipa3"}) if trouble.kind == "off"] == [("ipa1", "ipa2")]
+
+
 def test_a_master_of_another_generation_that_an_agreement_is_off_with_has_to_be_filled() -> None:
     spoilt = replica("ipa2", ["ipa1", "ipa3"], generation="6a03")
     troubles = judge(triangle(ipa1=replica("ipa1", [agreement("ipa2", enabled=False), "ipa3"]), ipa2=spoilt))
