@@ -89,5 +89,5 @@ def _state(connection: ldap.ldapobject.LDAPObject, dn: str, kind: str) -> tuple[
 def _died(kind: str) -> DirectoryDied:
     return DirectoryDied(
         f"The directory server ended in the middle of the {kind} task.",
-        remedy="Its errors log or the journal may say why; ipactl start starts it again.",
+        remedy="Its errors log or the journal may say why.",
     )
