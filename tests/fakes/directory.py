@@ -196,6 +196,8 @@ class FakeMaster:
     def enable(self, but: Collection[str] = ()) -> list[Agreement]:
         self._realm.deeds.append(" ".join((f"enable {self._name}", *(f"but to {name}" for name in sorted(but)))))
         self._realm.enabled.add(self._name)
+        kept = {(supplier, consumer) for supplier, consumer in self._realm.off if supplier != self._name}
+        self._realm.off = kept | {(self._name, consumer) for consumer in but}
         return self.agreements()
 
     def retention(self) -> dict[str, Retention]:

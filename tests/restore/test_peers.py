@@ -14,6 +14,7 @@ from ipabackup.errors import (
     Refused,
     UsageError,
 )
+from ipabackup.realm import check
 from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, reinitialize
 from ipabackup.restore.peers import Peers, younger_than
@@ -259,6 +260,37 @@ def test_agreements_with_masters_that_are_away_are_switched_on_when_the_others_h
         f"enable {third}",
     ]
     assert looks[-1] == len(deeds) - 2
+
+
+@pytest.mark.row("R15")
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_master_that_is_behind_gets_its_time_although_another_is_away(
+    second_master: str, third_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch, cut_off: bool
+) -> None:
+    """Where that was cut off half filled, it gets more."""
+    first, third = "ipa1.example.test", third_master
+    masters = host.masters
+    masters.agreements = {first: [second_master, third], second_master: [first], third: [first, second_master]}
+    masters.generations[first] = "6a000000"
+    masters.newest = {first: {4: change(9, 4)}, third: {4: change(8, 4)}}
+    looks: list[str] = []
+
+    def arrive() -> None:
+        looks.append("look")
+        if len(looks) > 12:
+            masters.newest[third] = masters.newest[first]
+
+    masters.at_each_look = arrive
+    (masters.dying if cut_off else masters.down).add(second_master)
+    monkeypatch.setattr(check, "_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(reinitialize, "_BETWEEN_CALLS", 0.0)
+    monkeypatch.setattr(reinitialize, "GONE_LIMIT", 0.0)
+    monkeypatch.setattr(reinitialize, "FIRST_LOOK", 0.0)
+    monkeypatch.setattr(reinitialize, "SETTLE_LIMIT", 0.0 if cut_off else 30.0)
+    with pytest.raises(PeersUnreachable) as caught:
+        restored(host, backup, RestoreOptions(reinitialize=True))
+    assert third not in caught.value.message
+    assert len(looks) > 12
 
 
 def _refilled(host: OwnHost, *named: str) -> list[str]:
