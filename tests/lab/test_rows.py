@@ -1,5 +1,8 @@
 """The plugin that ties tests to rows."""
 
+import configparser
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,8 @@ import pytest
 from tests.plugins import rows
 
 pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[2]
 
 DOCUMENT = """
 | row | requirement |
@@ -85,3 +90,20 @@ def test_a_skipped_test_fails_the_run_unless_it_may_be_skipped(suite: pytest.Pyt
     result = _run(suite, "--skips-fail")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*skipped without leave: test_worse.py::test_worse"])
+
+
+@pytest.mark.parametrize(
+    ("given", "file"), [("--row T5", "test_data.py"), ("scenarios/test_faults.py", "test_faults.py")]
+)
+def test_scenarios_are_chosen_by_options_alone_and_by_names(given: str, file: str) -> None:
+    """As ``tox -e scenarios -- --row T5`` does, and ``-- scenarios/test_faults.py``."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    command = tox["testenv:scenarios"]["commands"].splitlines()[-1].replace("{env:SCENARIO_WORKERS:5}", "0")
+    _, *words = command.replace("{posargs}", f"{given} --collect-only -qq").split()
+    found = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    chosen = [line for line in found.stdout.splitlines() if "::" in line]
+    assert chosen
+    assert all(line.startswith("scenarios/") for line in chosen)
+    assert any(f"/{file}::" in line for line in chosen)
