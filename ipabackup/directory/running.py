@@ -12,7 +12,7 @@ from ipabackup.directory.stored import stored_entries
 
 
 class Directory(Protocol):
-    """A running instance, named by the URI of its socket.  Deeds raise DirectoryFailure."""
+    """A running instance, named by the URI of its socket.  Deeds raise DirectoryFailure, tasks also DirectoryDied."""
 
     def check_password(self, uri: str, password: str) -> None:
         """Raises WrongPassword unless `password` is Directory Manager's."""

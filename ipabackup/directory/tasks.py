@@ -29,18 +29,18 @@ _GONE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE)
 def backup_online(uri: str, target: Path) -> None:
     """Have the server write its binary backup into the new folder `target`.
 
-    This and the others raise DirectoryFailure, or DirectoryDied when the server ends before the task does.
+    Raises DirectoryFailure, of which DirectoryDied says that the server ended before the task did.
     """
     _run(uri, "backup", {"nsArchiveDir": str(target), "nsDatabaseType": "ldbm database"})
 
 
 def restore_online(uri: str, source: Path) -> None:
-    """Have the server take all its databases from the binary backup in `source`."""
+    """Have the server take all its databases from the binary backup in `source`; raises as `backup_online` does."""
     _run(uri, "restore", {"nsArchiveDir": str(source), "nsDatabaseType": "ldbm database"})
 
 
 def import_online(uri: str, backend: str, source: Path) -> None:
-    """Have the server replace `backend` by the LDIF `source`."""
+    """Have the server replace `backend` by the LDIF `source`; raises as `backup_online` does."""
     _run(uri, "import", {"nsInstance": backend, "nsFilename": str(source)})
 
 

@@ -378,26 +378,22 @@ class _Walk:
         Those to masters that are away stay off for now: a 389 DS logs in with one ticket at a time, and while it waits
         for a connection with a host that is cut off, all its other agreements wait as well.
         """
-        away = self.away
         others = self.filled.union(*self._admitted.values()) - {self._peers.host, *self.troubles}
         self._switched_on = [self._peers.host, *sorted(others)]
-        for name in self._switched_on:
-            try:
-                for master in self._reached(name):
-                    master.enable(but=away)
-            except PeerFailure as error:
-                self._trouble(name, error.message)
+        self._enable(but=self.away)
 
     def enable_rest(self) -> None:
         """Switch on what `enable` left off."""
-        if not self.away:
-            return
+        if self.away:
+            self._enable()
+
+    def _enable(self, but: Collection[str] = ()) -> None:
         for name in self._switched_on:
             try:
                 for master in self._reached(name):
-                    master.enable()
+                    master.enable(but)
             except PeerFailure as error:
-                self._report.note(error.message)
+                self._trouble(name, error.message)
 
     @property
     def away(self) -> set[str]:

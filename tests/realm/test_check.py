@@ -51,9 +51,7 @@ def test_every_master_that_is_listed_is_asked_and_counted(host: OwnHost) -> None
 def test_a_master_that_is_behind_gets_the_time_to_catch_up(host: OwnHost, away: bool) -> None:
     """Also where agreements with another one are off because that is away."""
     if away:
-        host.masters.agreements = {HOST: [SECOND], SECOND: [HOST], THIRD: [HOST]}
-        host.masters.agreements[HOST].append(THIRD)
-        host.masters.off = {(HOST, THIRD)}
+        host.masters.off = {(HOST, THIRD), (SECOND, THIRD)}
     host.masters.newest[SECOND] = {4: change(8, 4)}
     looks = []
 
