@@ -7,7 +7,7 @@ Cleaning up goes by these labels alone, so nothing else on the engine is ever to
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from docker.models.networks import Network
 
 Filters = dict[str, "str | list[str] | bool"]
+
+#: The role of images that a lab's hosts can be put back to; they go with the lab.
+SNAPSHOT = "snapshot"
 
 #: The label's name; its value is the lab's name.  ``LABEL.role``, ``LABEL.owner`` … carry the rest.
 LABEL = "ipabackup.lab"
@@ -80,30 +83,36 @@ class Engine:
         return sorted(found, key=lambda image: str(image.attrs.get("Created", "")), reverse=True)
 
     def remove(self, lab: str) -> Removed:
-        """Remove the hosts and the network of one lab."""
-        return _remove(self.containers(lab), self.networks(lab))
+        """Remove the hosts, the network and the snapshots of one lab."""
+        return self._remove_where(lambda labels: self.label_of(labels) == lab, lab)
 
     def remove_of_dead_owners(self) -> Removed:
         """Remove the labs whose process is gone: what a killed test run left behind."""
-        containers = [c for c in self.containers() if self._is_orphan(c.labels)]
-        networks = [n for n in self.networks() if self._is_orphan(n.attrs.get("Labels"))]
-        return _remove(containers, networks)
+        return self._remove_where(self._is_orphan)
 
     def remove_of_owner(self, name: str) -> Removed:
         """Remove the labs of one process, as :func:`lab.owner.this_process` names it."""
-        containers = [c for c in self.containers() if self.label_of(c.labels, "owner") == name]
-        networks = [n for n in self.networks() if self.label_of(n.attrs.get("Labels"), "owner") == name]
-        return _remove(containers, networks)
+        return self._remove_where(lambda labels: self.label_of(labels, "owner") == name)
 
     def prune(self, *, images: bool = True) -> Removed:
         """Remove everything labelled: all labs, and (unless ``images`` is false) the images made for them."""
-        removed = _remove(self.containers(), self.networks())
+        removed = self._remove_where(lambda _: True)
         if images:
-            for image in self.images():
-                for name in [*image.tags] or [str(image.id)]:
-                    if self.remove_image(name):
-                        removed.images.append(name)
+            removed.images += self._remove_images(self.images())
         return removed
+
+    def _remove_where(self, wanted: Callable[[Mapping[str, str] | None], bool], lab: str | None = None) -> Removed:
+        """Remove hosts, networks and snapshots whose labels are `wanted`."""
+        removed = _remove(
+            [container for container in self.containers(lab) if wanted(container.labels)],
+            [network for network in self.networks(lab) if wanted(network.attrs.get("Labels"))],
+        )
+        removed.images = self._remove_images(image for image in self.images(SNAPSHOT) if wanted(image.labels))
+        return removed
+
+    def _remove_images(self, images: Iterable[Image]) -> list[str]:
+        """Remove images by all their names; returns those that went."""
+        return [name for image in images for name in image.tags or [str(image.id)] if self.remove_image(name)]
 
     def remove_image(self, name: str) -> bool:
         """Remove an image; says whether it went.  One that something else stands on stays."""

@@ -24,6 +24,7 @@ from lab.install import installation
 from lab.topology import Topology
 
 if TYPE_CHECKING:
+    from lab.host import Host
     from lab.realm import Realm
 
 REPOSITORY = "ipalab-golden"
@@ -100,29 +101,28 @@ def _make(
     engine: Engine, topology: Topology, images: Mapping[str, str], *, key: str, install: Install, say: Say
 ) -> None:
     with install(engine, topology, images, f"golden-{key}", say) as realm:
-        resolvers = {}
-        for host in realm.hosts.values():
-            resolvers[host.name] = base64.b64encode(host.read_bytes("/etc/resolv.conf")).decode()
-        for member in reversed(topology.members):
-            say(f"  {topology.fqdn(member)}: shutting down")
-            realm.host(member.name).stop()
-        # The last one that is tagged makes the set complete, so an interrupted run leaves no half of it in
-        # use.
-        for host in realm.hosts.values():
-            labels = engine.labels(
-                "images",
-                "golden",
-                topology=topology.name,
-                recipe=key,
-                resolver=resolvers[host.name],
-                owner="",
-                address="",
-                host=host.name,
-            )
-            changes = [f'LABEL {name}="{value}"' for name, value in labels.items()]
-            repository, tag = _tag(topology, key, host.name).split(":")
-            host.container.commit(repository=repository, tag=tag, changes="\n".join(changes))
-            say(f"  {host.fqdn}: kept as {repository}:{tag}")
+        tags = {name: _tag(topology, key, name) for name in realm.hosts}
+        shared = engine.labels("images", "golden", topology=topology.name, recipe=key, owner="", address="")
+        keep(realm.hosts, tags, shared, say)
+
+
+def keep(
+    hosts: Mapping[str, Host], tags: Mapping[str, str], labels: Mapping[str, str], say: Say = lambda _: None
+) -> Golden:
+    """Shut hosts down in order, the last one first, and keep each as an image with its tag and these labels."""
+    resolvers = {name: base64.b64encode(host.read_bytes("/etc/resolv.conf")).decode() for name, host in hosts.items()}
+    for host in reversed(list(hosts.values())):
+        say(f"  {host.fqdn}: shutting down")
+        host.stop()
+    # The last one that is tagged makes the set complete, so an interrupted run leaves no half of it in use.
+    for name, host in hosts.items():
+        space = host.engine.namespace
+        own = {**labels, f"{space}.host": name, f"{space}.resolver": resolvers[name]}
+        changes = [f'LABEL {label}="{value}"' for label, value in own.items()]
+        repository, tag = tags[name].split(":")
+        host.container.commit(repository=repository, tag=tag, changes="\n".join(changes))
+        say(f"  {host.fqdn}: kept as {tags[name]}")
+    return Golden(dict(tags), resolvers)
 
 
 def _remove_stale(engine: Engine, topology: Topology, key: str) -> None:

@@ -14,9 +14,9 @@ from functools import partial
 from types import TracebackType
 
 from lab import owner as owners
-from lab.engine import Engine
+from lab.engine import SNAPSHOT, Engine
 from lab.errors import LabError, NoSuchLab
-from lab.golden import Golden, ensure_golden
+from lab.golden import Golden, ensure_golden, keep
 from lab.guest.image import ensure_guest_image
 from lab.host import Host, create_container
 from lab.image import ensure_server_image
@@ -26,6 +26,9 @@ from lab.topology import Member, Topology, from_recipe
 from lab.waiting import wait_for
 
 Say = Callable[[str], None]
+
+#: What the images of snapshots are called.
+SNAPSHOTS = "ipalab-snapshot"
 
 #: Seconds until masters that have just booted reach each other.
 REPLICATION_LIMIT = 60.0
@@ -150,15 +153,37 @@ class Realm:
         """
         old = self.host(name)
         image = self.bare.get(old.name) or member_images(self.engine, self.topology, "", say)[old.name]
-        owner = self.engine.label_of(old.container.labels, "owner")
+        owner = self._owner()
         old.container.remove(force=True, v=True)
         new = self._create_host(old.member, image, owner, {host.name: host.address for host in self.hosts.values()})
         new.container.start()
         new.wait_booted()
         return new
 
+    def snapshot(self, say: Say = _quiet) -> Golden:
+        """Shut all hosts down and keep what they are, until the lab is taken down; :meth:`revert` boots them again."""
+        labels = self.engine.labels(self.name, SNAPSHOT, owner=self._owner(), address="", recipe="")
+        tag = f"{self.name}-{secrets.token_hex(3)}"
+        return keep(self.hosts, {name: f"{SNAPSHOTS}:{tag}-{name}".lower() for name in self.hosts}, labels, say)
+
+    def revert(self, snapshot: Golden) -> None:
+        """Put every host back to what it was, at the address that it has, and wait until all have booted.
+
+        Hosts are new objects then; what still holds an old one has nothing any more.
+        """
+        owner, addresses = self._owner(), {host.name: host.address for host in self.hosts.values()}
+        for host in list(self.hosts.values()):
+            host.container.remove(force=True, v=True)
+            self._create_host(host.member, snapshot.images[host.name], owner, addresses).container.start()
+        self._keep_resolvers(snapshot)
+        for host in self.hosts.values():
+            host.wait_booted()
+
+    def _owner(self) -> str:
+        return self.engine.label_of(self.master.container.labels, "owner")
+
     def down(self) -> None:
-        """Remove the hosts and the network."""
+        """Remove the hosts, the network and the snapshots."""
         self.engine.remove(self.name)
 
     def __enter__(self) -> Realm:

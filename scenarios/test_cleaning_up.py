@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import owner
-from lab.engine import Engine, connect
+from lab.engine import SNAPSHOT, Engine, connect
 from lab.image import ensure_server_image
 from lab.realm import Realm
 from lab.topology import load
@@ -78,6 +78,22 @@ def test_the_lab_of_a_killed_process_is_removed_by_the_next_run(own: Engine) -> 
         process.kill()
     assert own.remove_of_dead_owners().containers == [f"{name}-ipa1"]
     assert own.containers() == own.networks() == []
+
+
+@pytest.mark.row("L1")
+def test_a_lab_is_put_back_to_its_snapshot_which_goes_with_it(own: Engine) -> None:
+    with _bare_lab(own, f"back-{secrets.token_hex(3)}") as realm:
+        address, lost = realm.master.address, "/root/written-later"
+        realm.master.write_file("/root/kept", "as it was\n")
+        snapshot = realm.snapshot()
+        for _ in range(2):
+            realm.revert(snapshot)
+            assert realm.master.read_file("/root/kept") == "as it was\n"
+            assert not realm.master.testinfra.file(lost).exists
+            assert realm.master.address == address
+            realm.master.write_file(lost, "")
+        assert [image.tags for image in own.images(SNAPSHOT)] == [list(snapshot.images.values())]
+    assert own.images() == own.containers() == []
 
 
 @pytest.mark.row("L1")
