@@ -306,10 +306,11 @@ def _refresh(run: _Run, report: Reporter) -> None:
         report.note(f"Ran {tool}")
     for unit in sorted(set(ours(services.enabled_units())) - set(run.backup.record.units)):
         report.note(f"{unit} is started at boot here, and was not when the backup was made; it is left as it is")
-    for unit in run.backup.record.units:
-        if not services.is_enabled(unit) and services.exists(unit):
-            services.enable(unit)
-            report.note(f"Enabled {unit}")
+    missing = [unit for unit in run.backup.record.units if not services.is_enabled(unit) and services.exists(unit)]
+    # At once: systemd reads all its units again each time.
+    services.enable(*missing)
+    for unit in missing:
+        report.note(f"Enabled {unit}")
 
 
 def _data(run: _Run, report: Reporter) -> None:
