@@ -1,0 +1,35 @@
+"""Runs of the suite that are kept: what is read of a report, and what the page says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scenarios.reliability import PAGE, Run, note, read, results, written
+
+_JUNIT = """<testsuites><testsuite tests="4">
+<testcase name="test_good" /><testcase name="test_bad"><failure message="no">no</failure></testcase>
+<testcase name="test_worse"><error message="no">no</error></testcase>
+<testcase name="test_left_out"><skipped /></testcase>
+</testsuite></testsuites>"""
+
+
+def _run(*failed: str) -> Run:
+    return Run("2026-11-26 20:00", "abc1234", 2, 33, list(failed), 593.7)
+
+
+def test_what_did_not_run_has_not_passed() -> None:
+    assert results(_JUNIT) == (1, ["test_bad", "test_left_out", "test_worse"])
+
+
+def test_the_page_tells_each_run_and_how_long_nothing_has_failed(tmp_path: Path) -> None:
+    noted, page = tmp_path / "runs.json", tmp_path / "page.md"
+    for run in (_run(), _run("test_bad"), _run(), _run()):
+        note(run, noted, page)
+    assert [run.failed for run in read(noted)] == [[], ["test_bad"], [], []]
+    text = page.read_text()
+    assert "3 of 4 runs without a failure; 2 in a row up to the last one" in text
+    assert "| 2 | 2026-11-26 20:00 | abc1234 | 2 | 33 | `test_bad` | 9.9 |" in text
+
+
+def test_the_kept_page_is_that_of_the_kept_runs() -> None:
+    assert not read() or PAGE.read_text(encoding="utf-8") == written(read())
