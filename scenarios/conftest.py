@@ -48,7 +48,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--image", default="", help="make the servers from this image instead of the lab's own")
     group.addoption("--lab-file", default="", metavar="FILE", help="a topology that takes the place of 'single'")
     group.addoption("--enforcing", action="store_true", help="have SELinux enforce its policy where it is on")
-    group.addoption("--all-mutants", action="store_true", help="run the mutants that take minutes as well")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import inspect
 
-import ldap
 import pytest
 
-from lab.errors import CommandFailed, TimedOut
 from scenarios.cases import CASES, Case
 from scenarios.checks import Outline
-from scenarios.mutants import MutantProduct
-
-#: How a scenario says that something is not as it should be.  What goes wrong in the lab itself is none of these.
-NOTICED = (AssertionError, CommandFailed, TimedOut, ldap.LDAPError)
+from scenarios.mutants import MutantProduct, assert_noticed
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each case with each of its mutants, on the case's own topology."""
-    every = metafunc.config.getoption("--all-mutants")
     runs = [
         pytest.param(
             case,
@@ -27,7 +21,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             id=f"{case.row}-{mutant}",
         )
         for case in CASES
-        for mutant in (*case.mutants, *(case.long if every else ()))
+        if not case.stages
+        for mutant in case.mutants
     ]
     metafunc.parametrize(("case", "mutant"), runs)
 
@@ -50,9 +45,4 @@ def test_mutant_is_noticed(
         name: case.arguments[name] if name in case.arguments else request.getfixturevalue(name)
         for name in inspect.signature(case.scenario).parameters
     }
-    with pytest.raises(NOTICED) as noticed:
-        case.scenario(**arguments)
-    runs = put_product.runs()
-    assert runs, f"nothing was restored before this was noticed: {noticed.value}"
-    assert all(line.startswith(f"{mutant}: ") for line in runs)
-    print(f"noticed: {noticed.value}")
+    assert_noticed(put_product, lambda: case.scenario(**arguments))

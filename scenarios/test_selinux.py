@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 import pytest
 
 from lab.host import Host
@@ -21,6 +24,16 @@ OWN_FILE, OWN_LABEL = "/etc/ipa/default.conf", "system_u:object_r:httpd_sys_cont
 ON, OFF = selinux.Boolean(running=True, stored=True), selinux.Boolean(running=False, stored=False)
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a server was before it lost everything: its answers, booleans, labels; and its backup."""
+
+    outline: Outline
+    booleans: Mapping[str, selinux.Boolean]
+    labels: Mapping[str, str]
+    backup: str
+
+
 @pytest.mark.topology("selinux")
 @pytest.mark.row("T3", "R11")
 def test_booleans_and_labels_come_back_where_selinux_is_on(master: Host, pytestconfig: pytest.Config) -> None:
@@ -29,8 +42,12 @@ def test_booleans_and_labels_come_back_where_selinux_is_on(master: Host, pytestc
     if enforcing:
         master.run(["setenforce", "1"])
     assert selinux.mode(master) == ("Enforcing" if enforcing else "Permissive")
-    master.run(["chcon", OWN_LABEL, OWN_FILE])
+    come_back(master, lose(master))
 
+
+def lose(master: Host) -> Before:
+    """Back a server up, uninstall it, and switch its booleans off."""
+    master.run(["chcon", OWN_LABEL, OWN_FILE])
     outline = Outline.note(master)
     booleans = selinux.booleans(master, BOOLEANS)
     assert booleans == dict.fromkeys(BOOLEANS, ON), "an installed server has them on"
@@ -43,14 +60,18 @@ def test_booleans_and_labels_come_back_where_selinux_is_on(master: Host, pytestc
     master.run(["find", "/var/lib/sss/pipes", "-type", "s", "-delete"])
     master.run(["setsebool", "-P", *(f"{name}=off" for name in BOOLEANS)])
     assert selinux.booleans(master, BOOLEANS) == dict.fromkeys(BOOLEANS, OFF)
+    return Before(outline, booleans, labels, backup)
 
-    said = restore(master, backup)
+
+def come_back(master: Host, before: Before) -> None:
+    """Restore the server, and compare."""
+    said = restore(master, before.backup)
     assert "SELinux is off" not in said.stdout
-    assert selinux.booleans(master, BOOLEANS) == booleans
-    outline.assert_unchanged()
-    backed_up = files_in(master, backup)
+    assert selinux.booleans(master, BOOLEANS) == before.booleans
+    replace(before.outline, host=master).assert_unchanged()
+    backed_up = files_in(master, before.backup)
     assert OWN_FILE in backed_up
-    changed = differences(labels, selinux.labels(master, FOLDERS), backed_up)
+    changed = differences(before.labels, selinux.labels(master, FOLDERS), backed_up)
     assert not changed, "other labels than before:\n" + "\n".join(changed)
 
 
@@ -61,7 +82,7 @@ def files_in(host: Host, backup: str) -> set[str]:
     return {"/" + line.removeprefix(prefix).rstrip("/") for line in listed.lines if line.startswith(prefix)}
 
 
-def differences(before: dict[str, str], after: dict[str, str], paths: set[str]) -> list[str]:
+def differences(before: Mapping[str, str], after: Mapping[str, str], paths: set[str]) -> list[str]:
     """The labels of these paths that are others than before, a line each."""
     common = sorted(before.keys() & after.keys() & paths)
     return [f"{path}: {before[path]} -> {after[path]}" for path in common if before[path] != after[path]]

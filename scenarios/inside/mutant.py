@@ -26,11 +26,11 @@ from ipabackup.restore import full
 #: Where each run is noted: what was left out, and the arguments.
 LOG = Path("/var/log/ipa-restore-mutant.log")
 
-#: The steps that are left out, by what is lost then.
+#: The steps that are left out, by what is lost then: also those that would wait for what is not started.
 _STEPS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("restore-accounts",),
     "data": ("restore-data",),
-    "services": ("start-ipa", "start-directory", "restart-sssd"),
+    "services": ("start-ipa", "start-directory", "restart-sssd", "count-entries", "reinitialize-peers"),
 }
 
 
