@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import pytest
 
 from lab.background import BackgroundCommand
 from lab.execute import CommandResult
-from lab.faults import kill, partition, slow_line
+from lab.faults import kill, partition, paused, slow_line
 from lab.host import Host
 from lab.realm import Realm
 from lab.waiting import wait_for
 from scenarios.deeds import back_up
 from scenarios.masters import ARRIVAL_AFTER_FAULT, assert_one_realm, check_realm, password_options, troubles
 from scenarios.users import add_users, users, wait_users
+
+Fault = Callable[[Host, Host], AbstractContextManager[None]]
 
 PEERS_UNREACHABLE, INCOMPLETE, NOT_ONE_REALM = 8, 9, 10
 
@@ -115,9 +118,19 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
     assert_one_realm(*masters)
 
 
+def _cut_off(one: Host, other: Host) -> AbstractContextManager[None]:
+    return partition(one, other)
+
+
+def _hung(one: Host, other: Host) -> AbstractContextManager[None]:
+    """The kernel of the other host goes on, and takes connections."""
+    return paused(other)
+
+
 @pytest.mark.row("R14", "R15", "T10")
 @pytest.mark.topology("triangle")
-def test_a_master_that_is_cut_off_while_it_is_filled_is_not_waited_for(realm: Realm) -> None:
+@pytest.mark.parametrize("fault", [_cut_off, _hung])
+def test_a_master_that_falls_silent_while_it_is_filled_is_not_waited_for(realm: Realm, fault: Fault) -> None:
     """Its supplier's connection stays open, and nobody answers: it is given up, and filled when it is back."""
     one, two, three = masters = tuple(realm.hosts.values())
     backup = _spoilt_after_backup(masters)
@@ -125,7 +138,7 @@ def test_a_master_that_is_cut_off_while_it_is_filled_is_not_waited_for(realm: Re
     restoring = _restoring(one, backup)
     with slow_line(one, kbit=SLOW):
         _wait_half_filled(three)
-        with partition(one, three):
+        with fault(one, three):
             said = restoring.wait()
             assert said.status == PEERS_UNREACHABLE, said.describe()
             assert f"{three.fqdn} does not answer any more" in said.stderr

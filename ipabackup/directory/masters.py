@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -47,8 +46,8 @@ _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*
 #: (Switching an agreement off may take as long as the answer that its session waits for: 120 by default.)
 _REACHED, _ANSWERED = 15, 150
 
-#: Where masters take connections from each other, and how many seconds one may need to take one.
-_PORT, _SHOWS_UP = 389, 5.0
+#: Where masters take connections from each other, and how many seconds one may need to take one and say something.
+_PORT, _SHOWS_UP = 389, 10.0
 #: Who may supply a replica, whom an unknown supplier is taken for, and where names of Kerberos lead to entries.
 _MAY_SUPPLY = "nsDS5ReplicaBindDN"
 _GUEST_NAME = "ipabackup supplier"
@@ -104,6 +103,10 @@ class Master(Protocol):
         """Set the agreement's flow control."""
         ...
 
+    def switch(self, agreement: Agreement, state: str) -> None:
+        """Switch one agreement ``on`` or ``off``."""
+        ...
+
     def write_own_change(self, suffix: str) -> None:
         """Make a change of this master's own below `suffix`; nothing where it keeps no note to change, or forbids it.
 
@@ -155,7 +158,7 @@ class Masters(Protocol):
         ...
 
     def answers(self, host: str) -> bool:
-        """Whether anybody takes connections at the directory's port of `host`."""
+        """Whether the directory server of `host` says anything: one that hangs takes connections, and is silent."""
         ...
 
 
@@ -179,11 +182,21 @@ class LdapMasters:
 
     def answers(self, host: str) -> bool:
         """See Masters."""
+        connection = ldap.initialize(f"ldap://{host}:{_PORT}")
+        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _SHOWS_UP)
+        connection.set_option(ldap.OPT_TIMEOUT, _SHOWS_UP)
         try:
-            with socket.create_connection((host, _PORT), _SHOWS_UP):
-                return True
-        except OSError:
+            connection.simple_bind_s()
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT):
             return False
+        except ldap.LDAPError:
+            # It lets nobody in who does not tell a name, and says so.
+            return True
+        else:
+            return True
+        finally:
+            with suppress(ldap.LDAPError):
+                connection.unbind_s()
 
 
 class LdapMaster:
@@ -276,6 +289,11 @@ class LdapMaster:
         """See Master."""
         with self._asked(f"put back the flow control of its agreement with {agreement.consumer}"):
             self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, name, list(flow[name])) for name in flow])
+
+    def switch(self, agreement: Agreement, state: str) -> None:
+        """See Master."""
+        with self._asked(f"switch its agreement with {agreement.consumer} {state}"):
+            self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, ENABLED, [state.encode()])])
 
     def write_own_change(self, suffix: str) -> None:
         """See Master.

@@ -131,8 +131,9 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
 
 @dataclass(frozen=True)
 class _Refresh:
-    """A total update that is going on: who sends, by which agreement, and the flow control to put back."""
+    """A total update that is going on: who sends (`name`), by which agreement, and the flow control to put back."""
 
+    name: str
     supplier: Master
     agreement: Agreement
     suffix: str
@@ -149,6 +150,7 @@ class _Walk:
         self._admitted: dict[str, set[str]] = {}
         self.cut_off = False
         self._switched_on: list[str] = []
+        self._resting: list[_Refresh] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -218,7 +220,7 @@ class _Walk:
                     self._trouble(consumer, error.message)
                     continue
                 begun.add(consumer)
-                underway.append(_Refresh(master, agreement, suffix, flow))
+                underway.append(_Refresh(name, master, agreement, suffix, flow))
 
     def _ready(self, consumer: str) -> bool:
         """Whether a master can be reached; its agreements are off then.  A supplier would try for minutes."""
@@ -291,6 +293,7 @@ class _Walk:
                 waiting.remove(refresh)
                 if status and status_code(status) == 0:
                     filled.append((refresh.suffix, consumer))
+                    self._rest(refresh)
                     self._report.note(f"{consumer} has been re-initialised with {refresh.suffix}")
                 else:
                     self._trouble(
@@ -333,6 +336,19 @@ class _Walk:
         except PeerFailure:
             return False
         return True
+
+    def _rest(self, refresh: _Refresh) -> None:
+        """Switch an agreement off that has done its part, until all are switched on.
+
+        Should its consumer hang later on, with another suffix, it would log in there, and hold up all others of its
+        master: see `enable`.
+        """
+        try:
+            refresh.supplier.switch(refresh.agreement, "off")
+        except PeerFailure as error:
+            self._report.note(error.message)
+        else:
+            self._resting.append(refresh)
 
     def _put_back(self, underway: Sequence[_Refresh]) -> None:
         for refresh in underway:
@@ -394,6 +410,14 @@ class _Walk:
                     master.enable(but)
             except PeerFailure as error:
                 self._trouble(name, error.message)
+        # Who only supplied others may have agreements that an administrator wants off.
+        for refresh in [one for one in self._resting if one.agreement.consumer not in but]:
+            self._resting.remove(refresh)
+            if refresh.name not in self._switched_on:
+                try:
+                    refresh.supplier.switch(refresh.agreement, "on")
+                except PeerFailure as error:
+                    self._report.warn(error.message)
 
     @property
     def away(self) -> set[str]:

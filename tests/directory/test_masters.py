@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ldap
@@ -9,7 +13,7 @@ import pytest
 
 from ipabackup.directory import masters
 from ipabackup.directory.agreements import Agreement
-from ipabackup.directory.masters import LdapMaster, PeerFailure
+from ipabackup.directory.masters import LdapMaster, LdapMasters, PeerFailure
 
 AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
 
@@ -126,3 +130,41 @@ def test_a_master_makes_a_change_of_its_own_where_it_may() -> None:
         LdapMaster("ipa2", Living(refusal)).write_own_change("dc=x")
     with pytest.raises(PeerFailure, match="ipa2 does not note that it is alive"):
         LdapMaster("ipa2", Living(ldap.SERVER_DOWN)).write_own_change("dc=x")
+
+
+#: The answer to the first request of a connection: that the bind was refused, without a word why.
+BIND_REFUSED = bytes([0x30, 12, 2, 1, 1, 0x61, 7, 10, 1, 48, 4, 0, 4, 0])
+
+
+@contextmanager
+def listening(answer: bytes) -> Iterator[int]:
+    """A port that takes connections, and answers the first request of one, if there is anything to answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+                connection.recv(1000)
+
+        if answer:
+            threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(BIND_REFUSED, True), (b"", False)])
+def test_a_server_that_takes_connections_and_is_silent_does_not_answer(
+    answer: bytes, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masters, "_SHOWS_UP", 0.5)
+    with listening(answer) as port:
+        monkeypatch.setattr(masters, "_PORT", port)
+        assert LdapMasters().answers("127.0.0.1") is expected
+
+
+def test_nobody_answers_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(b"") as port:
+        pass
+    monkeypatch.setattr(masters, "_PORT", port)
+    assert not LdapMasters().answers("127.0.0.1")

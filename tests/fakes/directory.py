@@ -221,6 +221,10 @@ class FakeMaster:
         self._realm.generations[agreement.consumer] = self._realm.generations[self._name]
         return "Error (0) Total update succeeded"
 
+    def switch(self, agreement: Agreement, state: str) -> None:
+        self._realm.deeds.append(f"switch {agreement.consumer} from {self._name} {state}")
+        (self._realm.off.add if state == "off" else self._realm.off.discard)((self._name, agreement.consumer))
+
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         self._realm.flows.append((agreement.consumer, flow))
 

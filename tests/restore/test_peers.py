@@ -311,9 +311,11 @@ def test_masters_can_be_filled_without_a_restore_and_those_not_named_supply_them
         f"disable {third}",
         f"own change {first}",
         f"refresh {third} from {second_master}",
+        f"switch {third} from {second_master} off",
         f"own change {third}",
         f"enable {first}",
         f"enable {third}",
+        f"switch {third} from {second_master} on",
     ]
     assert [deed for deed in _refilled(host) if deed.startswith("refresh")] == [
         f"refresh {second_master} from {first}",
@@ -342,6 +344,7 @@ def test_a_master_that_lost_the_domains_data_is_told_who_its_supplier_is(second_
         f"own change {first}",
         f"admit {first} to {second_master}",
         f"refresh {second_master} from {first}",
+        f"switch {second_master} from {first} off",
         f"own change {second_master}",
         f"disable {first}",
         f"dismiss on {second_master}",
