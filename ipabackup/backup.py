@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -68,6 +68,7 @@ class _Run:
     inventory: Inventory
     moment: datetime
     exporting: Exports
+    masters: Mapping[str, frozenset[str]]
     stops: list[str] = field(default_factory=list)
     partial: PartialBackup | None = None
     writer: Payload | None = None
@@ -111,8 +112,9 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     inventory = Inventory((), ())
     if not options.data:
         inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
+    masters = realm_masters(server, machine)
     if options.role_check:
-        check_roles(server, machine)
+        check_roles(server, masters)
     demands = for_backup(
         server.instances,
         inventory.items,
@@ -125,7 +127,7 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     if options.space_check:
         require(predictions)
     moment = datetime.now(timezone.utc).replace(microsecond=0)
-    run = _Run(server, options, machine, inventory, moment, Exports(machine.tools, server.host))
+    run = _Run(server, options, machine, inventory, moment, Exports(machine.tools, server.host), masters)
     steps = [
         Step("prepare", "Preparing the backup", lambda report: _prepare(run, report)),
         *(_data_steps(run) if options.data else _full_steps(run)),
@@ -153,12 +155,12 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     return BackupPlan(Plan("backup", title, tuple(steps), lambda: _cleanup(run), facts), run)
 
 
-def check_roles(server: Server, machine: Machine) -> None:
+def check_roles(server: Server, masters: Mapping[str, frozenset[str]]) -> None:
     """Raises Refused when the realm uses a CA, DNS, KRA or AD trust that this server does not have.
 
-    Its backup could not bring the realm back.  A directory that does not run is not asked.
+    Its backup could not bring the realm back.  `masters` are those of `realm_masters`: none when the directory does not
+    run.
     """
-    masters = realm_masters(server, machine)
     here = masters.get(server.host)
     if here is None:
         return
@@ -291,7 +293,7 @@ def _record(run: _Run) -> ServerRecord:
         logs=tuple(item.path for item in run.inventory.items if item.kind is PathKind.LOG),
         exclusive=tuple((item.path, item.exclude) for item in run.inventory.items if item.exclusive),
         online=run.options.online or run.options.hot,
-        masters=tuple(sorted(realm_masters(run.server, run.machine))),
+        masters=tuple(sorted(run.masters)),
         booleans=booleans,
         missing=tuple(rule.pattern for rule in run.inventory.missing),
     )

@@ -118,11 +118,15 @@ class Exports:
         return self._all(instance, staging, payload)
 
     def _all(self, instance: Instance, staging: Path, payload: Payload) -> list[Exported]:
-        source = export_config(instance, staging / "binary", staging / "config")
-        return [
-            self._one(backend, source, payload.growing, ldif_name(instance.name, backend.name))
-            for backend in instance.backends
-        ]
+        """Export all backends: at once where the library lets several processes have one database open (mdb)."""
+        at_once = len(instance.backends) if instance.library == "mdb" else 1
+
+        def export(backend: Backend) -> Exported:
+            source = export_config(instance, staging / "binary", staging / f"config-{backend.name}")
+            return self._one(backend, source, payload.growing, ldif_name(instance.name, backend.name))
+
+        with ThreadPoolExecutor(at_once, thread_name_prefix=EXPORTING) as pool:
+            return list(pool.map(export, instance.backends))
 
     def _one(self, backend: Backend, source: ExportSource, growing: Callable[[str], Growing], name: str) -> Exported:
         """Export one backend, again when the tool crashes."""
