@@ -1,6 +1,6 @@
-"""The documented cases again, on a server as different as one can be: other names, no CA, no DNS, other databases.
+"""The documented cases again, where everything is as different as it can be: other names, no DNS, other databases.
 
-What a case takes for granted of the lab's usual server shows here.
+What a case takes for granted of the lab's usual servers shows here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from lab.realm import Realm
 from scenarios.cases import CASES, Case
 from scenarios.conftest import RealmMaker
 
-ELSEWHERE = "corp"
+#: A server that has no CA either, and a realm of several masters, with the cases that are about such a one.
+SERVER, MASTERS, CASES_OF_MASTERS = "corp", "corp-line", ("T10", "T11", "T14")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -22,9 +23,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def cases() -> list[Case]:
-    """Every case that is about one server, with what any server has."""
-    one_server = [case for case in CASES if set(inspect.signature(case.scenario).parameters) <= {"master", "form"}]
-    return [case for case in one_server if not any(mark.name == "topology" for mark in _marks(case))]
+    """Every case that is about one server, with what any server has, and some that are about several."""
+    return [case for case in CASES if case.row in CASES_OF_MASTERS or _is_about_one(case)]
+
+
+def _is_about_one(case: Case) -> bool:
+    """Whether all that a case wants is the usual server."""
+    needs = set(inspect.signature(case.scenario).parameters)
+    return needs <= {"master", "form"} and not any(mark.name == "topology" for mark in _marks(case))
 
 
 def _rows(case: Case) -> list[pytest.Mark]:
@@ -36,12 +42,17 @@ def _marks(case: Case) -> list[pytest.Mark]:
 
 
 @pytest.fixture
-def realm(make_realm: RealmMaker) -> Realm:
-    """The realm that a scenario's master is of, here."""
-    return make_realm(ELSEWHERE)
+def realm(make_realm: RealmMaker, case: Case) -> Realm:
+    """The realm of a case, here."""
+    return make_realm(SERVER if _is_about_one(case) else MASTERS)
 
 
 @pytest.mark.row("L4")
-def test_the_case_runs_on_another_kind_of_server(case: Case, realm: Realm) -> None:
+def test_the_case_runs_in_another_kind_of_realm(case: Case, realm: Realm, request: pytest.FixtureRequest) -> None:
     assert realm.topology.realm == "IDM.CORP-2.EXAMPLE.ORG"
-    case.scenario(master=realm.master, **case.arguments)
+    case.scenario(
+        **{
+            name: case.arguments[name] if name in case.arguments else request.getfixturevalue(name)
+            for name in inspect.signature(case.scenario).parameters
+        }
+    )

@@ -27,7 +27,7 @@ def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(
     realm: Realm, put_product: ProductPutter, tmp_path: Path
 ) -> None:
     """The backup was kept elsewhere; the peer went on writing users and certificates."""
-    one, two = realm.hosts.values()
+    one, two, *others = realm.hosts.values()
     earlier = [write_user(one, "earlier"), write_certificate(one, "earlier")]
     backup = back_up(one)
     one.get(backup, tmp_path)
@@ -36,7 +36,7 @@ def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(
     missed = [write_user(two, "missed"), write_certificate(two, "missed")]
     for dn in missed:
         wait_seen(one, dn)
-    dead, one = one, realm.replace("ipa1")
+    dead, one = one, realm.replace(one.name)
     missed += [write_user(two, "alone"), write_certificate(two, "alone")]
 
     assert one.container.id != dead.container.id
@@ -57,4 +57,4 @@ def test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer(
         one.run(["id", user])
     assert one.run(["ipa", "cert-find"]).stdout == two.run(["ipa", "cert-find"]).stdout
     assert_replicate(one, two, tag="after")
-    assert_one_realm(one, two)
+    assert_one_realm(one, two, *others)

@@ -11,7 +11,7 @@ import pytest
 from lab.node.commands import ipa_replica_install
 from lab.node.install.checks import Refused
 from lab.node.replica import ports
-from lab.node.replica.enter import Entry, agreed_hostname, check_authority, check_version
+from lab.node.replica.enter import Entry, agreed_hostname, check_authority, check_version, enter
 from lab.node.replica.file import file_for, read_replica_file, write_replica_file
 from lab.node.replica.info import KeyPair, RealmSecrets, ReplicaInfo
 from lab.node.replica.manage import parser
@@ -176,3 +176,18 @@ def test_the_verbs_of_the_documents_are_understood() -> None:
         "del a --force",
     ):
         assert words.parse_args(line.split()).verb in line
+
+
+def test_changes_of_the_directory_that_cannot_be_made_are_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "changes.ldif"
+    file.write_text(
+        "dn: cn=config,cn=ldbm database,cn=plugins,cn=config\nchangetype: modify\n"
+        "replace: nsslapd-backend-implement\nnsslapd-backend-implement: cards\n"
+    )
+
+    def nobody(question: str) -> str:
+        raise AssertionError(question)
+
+    entry = Entry(file=None, hostname="ipa2.example.test", dirsrv_config_file=str(file))
+    with pytest.raises(Refused, match="there is no database library 'cards'"):
+        enter(entry, ask=nobody, ask_secret=nobody, say=print)

@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--setup-dns", action="store_true", help="configure BIND with the realm's zones")
     words.add_argument("--skip-conncheck", action="store_true", help="do not check connections to and from the master")
     words.add_argument("--ip-address", action="append", default=[], metavar="IP", help="this host's address")
+    words.add_argument(
+        "--dirsrv-config-file", default="", metavar="FILE", help="LDIF of changes of the new instance's dse.ldif"
+    )
     words.add_argument("-N", "--no-ntp", action="store_true", help="do not configure a time client")
     words.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
     words.add_argument("--no-forwarders", action="store_true", help="use the root servers instead")
@@ -127,6 +130,7 @@ def _entry(given: argparse.Namespace) -> Entry:
         auto_forwarders=given.auto_forwarders,
         reverse_zones=tuple(given.reverse_zone),
         no_reverse=given.no_reverse,
+        dirsrv_config_file=given.dirsrv_config_file,
         unattended=given.unattended,
         certificates=given_certificates(
             InstallOptions(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.node import services
-from lab.node.component import Install
+from lab.node.component import Install, Step
 from lab.node.facts import DirectoryInstance, RealmFacts
 from lab.node.files import remove_file, remove_tree, render, write_file
 from lab.node.install import dse
@@ -64,13 +64,10 @@ class DirectoryServer:
     title = "directory server (dirsrv). Estimated time: 30 seconds"
 
     def configure(self, install: Install) -> None:
-        file = install.options.dirsrv_config_file
-        changes = dse.read_changes_file(file) if file else []
         install.run_steps(
             self.title,
             [
-                ("creating directory server instance", lambda: self._create(install, changes)),
-                *[("changing dse.ldif", lambda: _change_dse(install, changes)) for _ in changes[:1]],
+                *self._creation(install),
                 ("adding default schema", lambda: self._add_schema(install)),
                 ("starting directory server", lambda: services.start(install.facts.dirsrv_unit)),
                 ("creating indices", lambda: self._configure(install, configure_indexes)),
@@ -95,6 +92,15 @@ class DirectoryServer:
         install.sysrestore.restore(f"/etc/default/dirsrv-{facts.instance}")
         install.sysrestore.pop_state("dirsrv", "serverid")
         install.sysrestore.pop_state("dirsrv", "enabled")
+
+    def _creation(self, install: Install) -> list[Step]:
+        """What makes the instance, with the changes of its dse.ldif that were asked for."""
+        file = install.options.dirsrv_config_file
+        changes = dse.read_changes_file(file) if file else []
+        steps: list[Step] = [("creating directory server instance", lambda: self._create(install, changes))]
+        if changes:
+            steps.append(("changing dse.ldif", lambda: _change_dse(install, changes)))
+        return steps
 
     @staticmethod
     def _create(install: Install, changes: Sequence[dse.Change]) -> None:

@@ -43,7 +43,7 @@ class ReplicaDirectory(DirectoryServer):
         install.run_steps(
             self.title,
             [
-                ("creating directory server instance", lambda: self._create(install, [])),
+                *self._creation(install),
                 ("adding default schema", lambda: self._add_schema(install)),
                 ("adding the directory's keytab", self._keytab),
                 ("trusting the realm's authorities", lambda: trust.trust_here(self.joining.info.secrets.authorities)),

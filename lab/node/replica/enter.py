@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.node.ca.authority import pem
 from lab.node.facts import InstallOptions, RealmFacts
 from lab.node.files import write_file
-from lab.node.install import checks
+from lab.node.install import checks, dse
 from lab.node.install.checks import Refused
 from lab.node.install.server_certificates import GivenCertificates
 from lab.node.ldapi import Directory
@@ -55,12 +55,15 @@ class Entry:
     auto_forwarders: bool = False
     reverse_zones: tuple[str, ...] = ()
     no_reverse: bool = False
+    dirsrv_config_file: str = ""
     unattended: bool = False
     certificates: GivenCertificates | None = None
 
 
 def enter(entry: Entry, *, ask: Ask, ask_secret: Ask, say: Say) -> None:
     """Install the replica. Raises Refused before anything is changed, and what the parts raise afterwards."""
+    if entry.dirsrv_config_file:
+        dse.database_library(dse.read_changes_file(entry.dirsrv_config_file))
     with tempfile.TemporaryDirectory(dir="/run") as name:
         if entry.file:
             _from_file(entry, entry.file, Path(name), ask=ask, ask_secret=ask_secret, say=say)
@@ -150,6 +153,7 @@ def _install(entry: Entry, joining: Joining, dm_password: str, say: Say) -> None
         auto_forwarders=entry.auto_forwarders,
         reverse_zones=entry.reverse_zones,
         no_reverse=entry.no_reverse,
+        dirsrv_config_file=entry.dirsrv_config_file,
         subject_base=joining.info.subject_base,
         unattended=entry.unattended,
     )
