@@ -33,6 +33,8 @@ CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
 _REFRESH, _INIT_START = "nsds5BeginReplicaRefresh", "nsds5replicaLastInitStart"
 #: What an agreement says of its last session as long as its thread has not begun.
 _IDLE = (b"No replication sessions started", b"agreement disabled")
+#: What it says of a total update that has not ended yet.
+_UNDER_WAY = b"in progress"
 #: Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
 _BEGUN, _BETWEEN_LOOKS, _BEGINNINGS = 5.0, 0.05, 3
 #: What the entries are called in which each master notes that it is alive, with its replica number behind.
@@ -89,10 +91,14 @@ class Master(Protocol):
         ...
 
     def begin_refresh(self, agreement: Agreement) -> Flow:
-        """Begin to send all data of the agreement's suffix to its consumer (a total update).
+        """Begin to send all data of the agreement's suffix to its consumer (a total update), unless one goes on.
 
         Returns the flow control that the agreement had: to be put back when the update has ended.
         """
+        ...
+
+    def goes_on(self, agreement: Agreement) -> bool:
+        """Whether a total update is under way: not where one was asked for and forgotten."""
         ...
 
     def refreshed(self, agreement: Agreement) -> str | None:
@@ -243,7 +249,9 @@ class LdapMaster:
                 opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in _FLOW.items()]
                 self._connection.modify_s(agreement.dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
                 self._wait(lambda: not self._waits_for_its_thread(agreement))
-                for _ in range(_BEGINNINGS):
+                # What an earlier command gave up may still go on, and is waited for: a second one would only begin when
+                # it has ended, and its end would be taken for that of the second.
+                for _ in range(0 if self.goes_on(agreement) else _BEGINNINGS):
                     began = self._read_agreement(agreement, _INIT_START)
                     self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
                     if self._wait(lambda began=began: self._has_begun(agreement, began)):  # type: ignore[misc]
@@ -265,6 +273,12 @@ class LdapMaster:
         """
         told = self._read_agreement(agreement, UPDATE_STATUS).get(UPDATE_STATUS.lower(), [b""])[0]
         return any(text in told for text in _IDLE)
+
+    def goes_on(self, agreement: Agreement) -> bool:
+        """See Master."""
+        with self._asked(f"tell whether it re-initialises {agreement.consumer}"):
+            found = self._read_agreement(agreement, _REFRESH, INIT_STATUS)
+        return _REFRESH.lower() in found and _UNDER_WAY in found.get(INIT_STATUS.lower(), [b""])[0].lower()
 
     def _has_begun(self, agreement: Agreement, before: Mapping[str, list[bytes]]) -> bool:
         now = self._read_agreement(agreement, _INIT_START, _REFRESH)

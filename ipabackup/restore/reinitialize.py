@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ipabackup.directory.agreements import BUSY, Agreement, same_suffix, status_code
 from ipabackup.directory.instances import Instance
@@ -131,13 +131,17 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
 
 @dataclass(frozen=True)
 class _Refresh:
-    """A total update that is going on: who sends (`name`), by which agreement, and the flow control to put back."""
+    """A total update that is going on: who sends (`name`), by which agreement, and the flow control to put back.
+
+    An earlier command had `begun` it and given it up: should it fail, it is asked for once more.
+    """
 
     name: str
     supplier: Master
     agreement: Agreement
     suffix: str
     flow: Flow
+    begun: bool
 
 
 class _Walk:
@@ -215,12 +219,13 @@ class _Walk:
                     continue
                 try:
                     self._admit(name, consumer)
+                    begun_before = master.goes_on(agreement)
                     flow = master.begin_refresh(agreement)
                 except PeerFailure as error:
                     self._trouble(consumer, error.message)
                     continue
                 begun.add(consumer)
-                underway.append(_Refresh(name, master, agreement, suffix, flow))
+                underway.append(_Refresh(name, master, agreement, suffix, flow, begun_before))
 
     def _ready(self, consumer: str) -> bool:
         """Whether a master can be reached; its agreements are off then.  A supplier would try for minutes."""
@@ -291,6 +296,9 @@ class _Walk:
                 if status_code(status) == BUSY and self._asked_again(refresh):
                     continue
                 waiting.remove(refresh)
+                if refresh.begun and status_code(status) != 0 and self._asked_again(refresh):
+                    waiting.append(replace(refresh, begun=False))
+                    continue
                 if status and status_code(status) == 0:
                     filled.append((refresh.suffix, consumer))
                     self._rest(refresh)

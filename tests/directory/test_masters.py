@@ -20,10 +20,12 @@ AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
 
 class Refreshing:
     """An agreement that is off: its thread has begun when it is asked for the second time, its total update ends, with
-    this status, at the third question.  The first `forgotten` requests for a total update are.
+    this status, at the third question.  The first `forgotten` requests for a total update are.  One may be `under_way`
+    from before.
     """
 
-    def __init__(self, status: bytes = b"", refuses: str = "", forgotten: int = 0) -> None:
+    def __init__(self, status: bytes = b"", refuses: str = "", forgotten: int = 0, under_way: bool = False) -> None:
+        self.under_way = under_way
         self.status = status
         self.refuses = refuses
         self.forgotten = forgotten
@@ -40,6 +42,8 @@ class Refreshing:
             return [
                 ("cn=meToipa2", {name: [value] for name, value in self.now.items() if name in map(str.lower, names)})
             ]
+        if not self.asked["start"] and not self.under_way:
+            return [("cn=meToipa2", {})]
         self.asked["end"] = self.asked.get("end", 0) + 1
         going_on = {"nsds5BeginReplicaRefresh": [b"start"]} if self.asked["end"] < 3 else {}
         return [("cn=meToipa2", {"nsds5replicalastinitstatus": [self.status], **going_on})]
@@ -83,6 +87,16 @@ def test_a_total_update_is_asked_for_when_the_agreement_has_begun_and_again_when
     deaf = Refreshing(forgotten=100)
     LdapMaster("ipa1", deaf).begin_refresh(AGREEMENT)
     assert deaf.asked["start"] == 3, "whether it comes to an end is told later"
+
+
+@pytest.mark.row("R15")
+def test_a_total_update_that_an_earlier_command_gave_up_is_waited_for_and_no_second_one_asked_for() -> None:
+    connection = Refreshing(b"Error (0) Total update in progress", under_way=True)
+    master = LdapMaster("ipa1", connection)
+    master.begin_refresh(AGREEMENT)
+    assert connection.asked["start"] == 0
+    assert master.refreshed(AGREEMENT) is None
+    assert connection.now["nsds5replicaflowcontrolwindow"] == b"100000", "its flow control is open nevertheless"
 
 
 @pytest.mark.row("R15")

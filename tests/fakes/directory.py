@@ -106,9 +106,8 @@ class FakeMasters:
     """The masters of a realm: `agreements` leads from a master's name to the consumers it sends to.
 
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
-    `emptied` has lost the domain's data.  `generations` are of the one suffix there is, `off` is a
-    supplier and its consumer.
-    `deeds` is the directory's list.
+    `emptied` has lost the domain's data.  An earlier command gave up filling those in `given_up`.  `generations` are of
+    the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.
     """
 
     def __init__(self, name: str, deeds: list[str]) -> None:
@@ -125,6 +124,7 @@ class FakeMasters:
         self.busy: dict[str, int] = {}
         self.enabled: set[str] = set()
         self.off: set[tuple[str, str]] = set()
+        self.given_up: set[str] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.at_each_look: Callable[[], object] = list
@@ -207,7 +207,13 @@ class FakeMaster:
         self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
         return {"window": [b"usual"]}
 
+    def goes_on(self, agreement: Agreement) -> bool:
+        return agreement.consumer in self._realm.given_up
+
     def refreshed(self, agreement: Agreement) -> str | None:
+        if agreement.consumer in self._realm.given_up:
+            self._realm.given_up.remove(agreement.consumer)
+            return "Error (-2) Total update aborted: the connection was lost"
         if self._realm.busy.get(agreement.consumer, 0):
             self._realm.busy[agreement.consumer] -= 1
             return "Error (1) Replication error acquiring replica: replica busy"

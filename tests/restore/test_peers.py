@@ -323,6 +323,21 @@ def test_masters_can_be_filled_without_a_restore_and_those_not_named_supply_them
     ]
 
 
+@pytest.mark.row("R14", "R15")
+def test_a_total_update_that_was_given_up_before_is_asked_for_once_more_when_it_fails(
+    second_master: str, host: OwnHost
+) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.given_up = {second_master}
+    asked = [deed for deed in _refilled(host) if deed.startswith("refresh")]
+    assert asked == [f"refresh {second_master} from {first}"] * 2
+    host.masters.broken = {second_master}
+    host.masters.given_up = {second_master}
+    with pytest.raises(PeersUnreachable, match="it broke"):
+        _refilled(host)
+
+
 @pytest.mark.row("R15")
 def test_a_master_of_another_generation_supplies_nobody(second_master: str, third_master: str, host: OwnHost) -> None:
     first, third = "ipa1.example.test", third_master
