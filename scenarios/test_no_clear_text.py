@@ -36,7 +36,7 @@ while not os.path.exists(stop):
                 except OSError:
                     continue
     rounds += 1
-    time.sleep(0.05)
+    time.sleep(0.01)
 print(json.dumps([sorted(found), rounds]))
 """
 
@@ -84,5 +84,5 @@ def test_no_file_holds_clear_text_while_an_encrypted_backup_is_made(master: Host
     for options in ([], ["--hot"], ["--data", "--online"], ["--data", "--format=1"]):
         with watched(master) as encrypted:
             back_up(master, *options, "--gpg", f"--gpg-keyring={KEYS}")
-        assert encrypted.rounds > 10
+        assert encrypted.rounds >= 3, f"too few looks during ipa-backup {options}"
         assert encrypted.found == [], f"clear text lay on the disk during ipa-backup {options}"
