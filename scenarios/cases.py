@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+import pytest
 
 from lab.host import Host
 from scenarios import (
@@ -39,6 +43,17 @@ class Case:
     mutants: tuple[str, ...]
     arguments: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[Callable[[Host], Any], Callable[[Host, Any], None]] | None = None
+
+    @property
+    def marks(self) -> list[pytest.Mark]:
+        """The marks of its scenario."""
+        return list(getattr(self.scenario, "pytestmark", []))
+
+    def bound(self, request: pytest.FixtureRequest) -> Callable[[], None]:
+        """Its scenario for another test: with the fixtures that it asks for, which are made now, as they are there."""
+        wanted = inspect.signature(self.scenario).parameters
+        others = {name: request.getfixturevalue(name) for name in wanted if name not in self.arguments}
+        return partial(self.scenario, **self.arguments, **others)
 
 
 _FULL = ("everything", "files", "data", "services")

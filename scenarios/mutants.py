@@ -127,7 +127,7 @@ def _page() -> Iterator[str]:
 
 
 def _fate(case: Case, mutant: str) -> str:
-    return "noticed" if mutant in case.mutants else ""
+    return "run" if mutant in case.mutants else ""
 
 
 if __name__ == "__main__":

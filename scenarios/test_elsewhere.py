@@ -30,15 +30,11 @@ def cases() -> list[Case]:
 def _is_about_one(case: Case) -> bool:
     """Whether all that a case wants is the usual server."""
     needs = set(inspect.signature(case.scenario).parameters)
-    return needs <= {"master", "form"} and not any(mark.name == "topology" for mark in _marks(case))
+    return needs <= {"master", "form"} and not any(mark.name == "topology" for mark in case.marks)
 
 
 def _rows(case: Case) -> list[pytest.Mark]:
-    return [mark for mark in _marks(case) if mark.name == "row"]
-
-
-def _marks(case: Case) -> list[pytest.Mark]:
-    return list(getattr(case.scenario, "pytestmark", []))
+    return [mark for mark in case.marks if mark.name == "row"]
 
 
 @pytest.fixture
@@ -50,9 +46,4 @@ def realm(make_realm: RealmMaker, case: Case) -> Realm:
 @pytest.mark.row("L4")
 def test_the_case_runs_in_another_kind_of_realm(case: Case, realm: Realm, request: pytest.FixtureRequest) -> None:
     assert realm.topology.realm == "IDM.CORP-2.EXAMPLE.ORG"
-    case.scenario(
-        **{
-            name: case.arguments[name] if name in case.arguments else request.getfixturevalue(name)
-            for name in inspect.signature(case.scenario).parameters
-        }
-    )
+    case.bound(request)()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
 from scenarios.cases import CASES, Case
@@ -17,7 +15,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(
             case,
             mutant,
-            marks=[mark for mark in getattr(case.scenario, "pytestmark", []) if mark.name == "topology"],
+            marks=[mark for mark in case.marks if mark.name == "topology"],
             id=f"{case.row}-{mutant}",
         )
         for case in CASES
@@ -41,8 +39,4 @@ def test_mutant_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Outline, "one_is_enough", True)
-    arguments = {
-        name: case.arguments[name] if name in case.arguments else request.getfixturevalue(name)
-        for name in inspect.signature(case.scenario).parameters
-    }
-    assert_noticed(put_product, lambda: case.scenario(**arguments))
+    assert_noticed(put_product, case.bound(request))

@@ -10,8 +10,13 @@ from scenarios.checks import Outline
 from scenarios.mutants import MutantProduct, assert_noticed
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.row) for case in CASES if case.stages])
-@pytest.mark.topology("selinux")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each case of two stages, on its own topology."""
+    staged = [case for case in CASES if case.stages]
+    marks = {case.row: [mark for mark in case.marks if mark.name == "topology"] for case in staged}
+    metafunc.parametrize("case", [pytest.param(case, id=case.row, marks=marks[case.row]) for case in staged])
+
+
 def test_mutant_after_mutant_is_noticed(case: Case, realm: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outline, "one_is_enough", True)
     assert case.stages

@@ -197,12 +197,11 @@ class LdapMasters:
             return False
         except ldap.LDAPError:
             # It lets nobody in who does not tell a name, and says so.
-            return True
-        else:
-            return True
+            pass
         finally:
             with suppress(ldap.LDAPError):
                 connection.unbind_s()
+        return True
 
 
 class LdapMaster:
