@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import ldap
 import pytest
 
 from ipabackup.directory import connection
@@ -38,3 +43,52 @@ def test_entries_deleted_since_are_those_whose_change_is_not_older(monkeypatch: 
     monkeypatch.setattr(connection, "connected", connected)
     assert connection.count_deleted("ldapi://socket", "dc=example,dc=test", since) == 2
     assert "(!(createTimestamp>=20261126120000Z))" in directory.filter, "what came since was not restored"
+
+
+class _Sleeper:
+    """A directory server that answers nothing until somebody else connects to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self.uri = f"ldapi://{quote(str(path), safe='')}"
+        self.woken = 0
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asking, _ = self._listener.accept()
+        with asking:
+            number = asking.recv(4096)[4]
+            waking, _ = self._listener.accept()
+            waking.close()
+            self.woken += 1
+            # A bind's answer (RFC 4511, 4.2.2): success, no matched name, no text.
+            asking.sendall(bytes.fromhex(f"300c0201{number:02x}61070a010004000400"))
+            asking.recv(4096)
+
+    def close(self) -> None:
+        self._thread.join(10)
+        self._listener.close()
+
+
+def test_a_server_that_does_not_answer_is_woken(tmp_path: Path) -> None:
+    server = _Sleeper(tmp_path / "socket")
+    asking = connection.LocalConnection(server.uri)
+    asking.result(asking.simple_bind(), timeout=30)
+    asking.unbind_s()
+    server.close()
+    assert server.woken == 1
+
+
+def test_an_answer_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "socket"))
+        silent.listen()
+        asking = connection.LocalConnection(f"ldapi://{quote(str(tmp_path / 'socket'), safe='')}")
+        request = asking.simple_bind()
+        with pytest.raises(ldap.TIMEOUT):
+            asking.result(request, timeout=0.02)
+        with pytest.raises(ldap.TIMEOUT):
+            asking.result(request, timeout=0.3)
