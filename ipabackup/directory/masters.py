@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import ldap
 import ldap.sasl
@@ -40,8 +40,8 @@ _BEGUN, _BETWEEN_LOOKS, _BEGINNINGS = 5.0, 0.05, 3
 #: What the entries are called in which each master notes that it is alive, with its replica number behind.
 _ALIVE = "repl keep alive"
 #: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
-_FLOW = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
-_DEFAULT_FLOW = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
+FLOW_OPEN = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
+FLOW_DEFAULT = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
 # Conflict entries are LDAP subentries since 389 DS 1.4, which a search shows only when it asks for them.
 _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*))"
 #: Seconds for another master to be reached, and for one answer: one that has just been filled is busy for a while.
@@ -61,6 +61,13 @@ _NAMELESS = "no answer in time"
 
 #: An agreement's flow control: attribute → values.
 Flow = Mapping[str, "list[bytes]"]
+
+
+class Refreshing(NamedTuple):
+    """A total update that goes on: the flow control to put back, and whether it was `found` and not asked for."""
+
+    flow: Flow
+    found: bool
 
 
 class PeerFailure(DirectoryFailure):
@@ -90,15 +97,11 @@ class Master(Protocol):
         """How long this master keeps changes: normalised suffix → limits."""
         ...
 
-    def begin_refresh(self, agreement: Agreement) -> Flow:
+    def begin_refresh(self, agreement: Agreement) -> Refreshing:
         """Begin to send all data of the agreement's suffix to its consumer (a total update), unless one goes on.
 
-        Returns the flow control that the agreement had: to be put back when the update has ended.
+        Returns which of the two, and the flow control that the agreement had: to be put back when the update has ended.
         """
-        ...
-
-    def goes_on(self, agreement: Agreement) -> bool:
-        """Whether a total update is under way: not where one was asked for and forgotten."""
         ...
 
     def refreshed(self, agreement: Agreement) -> str | None:
@@ -234,23 +237,24 @@ class LdapMaster:
         with self._asked("tell how long it keeps changes"):
             return find_retention(self._connection)
 
-    def begin_refresh(self, agreement: Agreement) -> Flow:
+    def begin_refresh(self, agreement: Agreement) -> Refreshing:
         """See Master.
 
         A total update is throttled by default: it pauses 0.2 s every 50-odd entries.  For its time the agreement's flow
         control is opened.
         """
         with self._asked(f"re-initialise {agreement.consumer}"):
-            known = self._read_agreement(agreement, *_FLOW)
+            known = self._read_agreement(agreement, *FLOW_OPEN)
             # The server refuses to have them removed, so one that was not there gets the default.
-            before = {name: known.get(name.lower(), [_DEFAULT_FLOW[name]]) for name in _FLOW}
+            before = {name: known.get(name.lower(), [FLOW_DEFAULT[name]]) for name in FLOW_OPEN}
             try:
-                opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in _FLOW.items()]
+                opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in FLOW_OPEN.items()]
                 self._connection.modify_s(agreement.dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
                 self._wait(lambda: not self._waits_for_its_thread(agreement))
                 # What an earlier command gave up may still go on, and is waited for: a second one would only begin when
                 # it has ended, and its end would be taken for that of the second.
-                for _ in range(0 if self.goes_on(agreement) else _BEGINNINGS):
+                found = self._goes_on(agreement)
+                for _ in range(0 if found else _BEGINNINGS):
                     began = self._read_agreement(agreement, _INIT_START)
                     self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
                     if self._wait(lambda began=began: self._has_begun(agreement, began)):  # type: ignore[misc]
@@ -258,7 +262,7 @@ class LdapMaster:
             except BaseException:
                 self.set_flow(agreement, before)
                 raise
-        return before
+        return Refreshing(before, found)
 
     def _read_agreement(self, agreement: Agreement, *names: str) -> dict[str, list[bytes]]:
         found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=list(names))[0][1]
@@ -273,10 +277,9 @@ class LdapMaster:
         told = self._read_agreement(agreement, UPDATE_STATUS).get(UPDATE_STATUS.lower(), [b""])[0]
         return any(text in told for text in _IDLE)
 
-    def goes_on(self, agreement: Agreement) -> bool:
-        """See Master."""
-        with self._asked(f"tell whether it re-initialises {agreement.consumer}"):
-            found = self._read_agreement(agreement, _REFRESH, INIT_STATUS)
+    def _goes_on(self, agreement: Agreement) -> bool:
+        """Whether a total update is under way: not where one was asked for and forgotten."""
+        found = self._read_agreement(agreement, _REFRESH, INIT_STATUS)
         return _REFRESH.lower() in found and _UNDER_WAY in found.get(INIT_STATUS.lower(), [b""])[0].lower()
 
     def _has_begun(self, agreement: Agreement, before: Mapping[str, list[bytes]]) -> bool:

@@ -133,7 +133,7 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
 class _Refresh:
     """A total update that is going on: who sends (`name`), by which agreement, and the flow control to put back.
 
-    An earlier command had `begun` it and given it up: should it fail, it is asked for once more.
+    One that was `found` an earlier command had begun and given up: should it fail, it is asked for once more.
     """
 
     name: str
@@ -141,7 +141,7 @@ class _Refresh:
     agreement: Agreement
     suffix: str
     flow: Flow
-    begun: bool
+    found: bool
 
 
 class _Walk:
@@ -219,13 +219,12 @@ class _Walk:
                     continue
                 try:
                     self._admit(name, consumer)
-                    begun_before = master.goes_on(agreement)
-                    flow = master.begin_refresh(agreement)
+                    refreshing = master.begin_refresh(agreement)
                 except PeerFailure as error:
                     self._trouble(consumer, error.message)
                     continue
                 begun.add(consumer)
-                underway.append(_Refresh(name, master, agreement, suffix, flow, begun_before))
+                underway.append(_Refresh(name, master, agreement, suffix, *refreshing))
 
     def _ready(self, consumer: str) -> bool:
         """Whether a master can be reached; its agreements are off then.  A supplier would try for minutes."""
@@ -296,8 +295,8 @@ class _Walk:
                 if status_code(status) == BUSY and self._asked_again(refresh):
                     continue
                 waiting.remove(refresh)
-                if refresh.begun and status_code(status) != 0 and self._asked_again(refresh):
-                    waiting.append(replace(refresh, begun=False))
+                if refresh.found and status_code(status) != 0 and self._asked_again(refresh):
+                    waiting.append(replace(refresh, found=False))
                     continue
                 if status and status_code(status) == 0:
                     filled.append((refresh.suffix, consumer))

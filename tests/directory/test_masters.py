@@ -18,7 +18,7 @@ from ipabackup.directory.masters import LdapMaster, LdapMasters, PeerFailure
 AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
 
 
-class Refreshing:
+class Agreed:
     """An agreement that is off: its thread has begun when it is asked for the second time, its total update ends, with
     this status, at the third question.  The first `forgotten` requests for a total update are.  One may be `under_way`
     from before.
@@ -62,9 +62,10 @@ class Refreshing:
 
 @pytest.mark.row("R15")
 def test_a_total_update_runs_with_flow_control_open_and_tells_its_end() -> None:
-    connection = Refreshing(b"Error (0) Total update succeeded")
+    connection = Agreed(b"Error (0) Total update succeeded")
     master = LdapMaster("ipa1", connection)
-    before = master.begin_refresh(AGREEMENT)
+    before, found = master.begin_refresh(AGREEMENT)
+    assert not found
     assert connection.now["nsds5replicaenabled"] == b"on"
     assert connection.now["nsds5beginreplicarefresh"] == b"start"
     assert connection.now["nsds5replicaflowcontrolwindow"] == b"100000"
@@ -80,20 +81,20 @@ def test_a_total_update_is_asked_for_when_the_agreement_has_begun_and_again_when
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(masters, "_BEGUN", 0.2)
-    connection = Refreshing(forgotten=1)
+    connection = Agreed(forgotten=1)
     LdapMaster("ipa1", connection).begin_refresh(AGREEMENT)
     assert connection.asked["status"] == 2
     assert connection.asked["start"] == 2
-    deaf = Refreshing(forgotten=100)
+    deaf = Agreed(forgotten=100)
     LdapMaster("ipa1", deaf).begin_refresh(AGREEMENT)
     assert deaf.asked["start"] == 3, "whether it comes to an end is told later"
 
 
 @pytest.mark.row("R15")
 def test_a_total_update_that_an_earlier_command_gave_up_is_waited_for_and_no_second_one_asked_for() -> None:
-    connection = Refreshing(b"Error (0) Total update in progress", under_way=True)
+    connection = Agreed(b"Error (0) Total update in progress", under_way=True)
     master = LdapMaster("ipa1", connection)
-    master.begin_refresh(AGREEMENT)
+    assert master.begin_refresh(AGREEMENT).found
     assert connection.asked["start"] == 0
     assert master.refreshed(AGREEMENT) is None
     assert connection.now["nsds5replicaflowcontrolwindow"] == b"100000", "its flow control is open nevertheless"
@@ -101,14 +102,14 @@ def test_a_total_update_that_an_earlier_command_gave_up_is_waited_for_and_no_sec
 
 @pytest.mark.row("R15")
 def test_when_a_total_update_cannot_begin_flow_control_is_put_back_at_once() -> None:
-    connection = Refreshing(refuses="nsds5BeginReplicaRefresh")
+    connection = Agreed(refuses="nsds5BeginReplicaRefresh")
     with pytest.raises(PeerFailure, match="ipa1 does not re-initialise ipa2: Server is unwilling"):
         LdapMaster("ipa1", connection).begin_refresh(AGREEMENT)
     assert connection.now["nsds5replicaflowcontrolwindow"] == b"500"
 
 
 def test_a_master_that_does_not_answer_in_time_is_said_not_to() -> None:
-    class Silent(Refreshing):
+    class Silent(Agreed):
         def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
             raise ldap.TIMEOUT
 

@@ -12,7 +12,7 @@ from ipabackup.directory.compact import Compacted
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Backend, Instance
 from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID, LdifSummary, count_entries, records
-from ipabackup.directory.masters import Flow, PeerFailure
+from ipabackup.directory.masters import Flow, PeerFailure, Refreshing
 from ipabackup.directory.vectors import Vector
 from ipabackup.errors import DirectoryDied, DirectoryFailure, WrongPassword
 
@@ -203,12 +203,9 @@ class FakeMaster:
     def retention(self) -> dict[str, Retention]:
         return {"dc=example,dc=test": self._realm.kept.get(self._name, Retention())}
 
-    def begin_refresh(self, agreement: Agreement) -> Flow:
+    def begin_refresh(self, agreement: Agreement) -> Refreshing:
         self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
-        return {"window": [b"usual"]}
-
-    def goes_on(self, agreement: Agreement) -> bool:
-        return agreement.consumer in self._realm.given_up
+        return Refreshing({"window": [b"usual"]}, agreement.consumer in self._realm.given_up)
 
     def refreshed(self, agreement: Agreement) -> str | None:
         if agreement.consumer in self._realm.given_up:
