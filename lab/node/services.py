@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lab.node.run import CommandFailed, Completed, run
+
+#: Not empty while reloads are put off.
+_put_off: list[bool] = []
 
 
 class WaitedTooLong(Exception):
@@ -50,7 +54,7 @@ def enable(unit: str) -> None:
 
 def disable(unit: str) -> None:
     if load_state(unit) == "loaded":
-        systemctl("disable", "--quiet", unit)
+        systemctl("disable", "--quiet", *(["--no-reload"] if _put_off else []), unit)
 
 
 def reset_failed(unit: str) -> None:
@@ -59,7 +63,20 @@ def reset_failed(unit: str) -> None:
 
 
 def daemon_reload() -> None:
-    systemctl("daemon-reload")
+    """Have systemd read its units again: at the end of `reloading_once`, inside it."""
+    if not _put_off:
+        systemctl("daemon-reload")
+
+
+@contextmanager
+def reloading_once() -> Iterator[None]:
+    """Where units go one after the other, systemd reads what is left of them once.  It takes seconds in a guest."""
+    _put_off.append(True)
+    try:
+        yield
+    finally:
+        _put_off.clear()
+        daemon_reload()
 
 
 def load_state(unit: str) -> str:

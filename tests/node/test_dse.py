@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 from pathlib import Path
 
@@ -57,6 +59,16 @@ def test_values_are_replaced_added_and_deleted_whatever_the_case() -> None:
         "nsslapd-maxbersize": [b"5"],
     }
     assert "nsslapd-directory" not in changed[dse.DATABASE]
+
+
+def test_the_managers_password_is_kept_as_a_quick_hash() -> None:
+    config = parsed(dse.changed(DSE, dse.quick_passwords("Secret123")))["cn=config"]
+    scheme, _, hashed = config["nsslapd-rootpw"][0].decode().partition("}")
+    decoded = base64.b64decode(hashed)
+    assert scheme == "{SSHA512"
+    assert decoded[:64] == hashlib.sha512(b"Secret123" + decoded[64:]).digest()
+    assert len(decoded) > 64
+    assert config["passwordStorageScheme"] == [b"SSHA512"]
 
 
 def test_an_entry_is_added_whole() -> None:

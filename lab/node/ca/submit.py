@@ -9,10 +9,6 @@ from __future__ import annotations
 import os
 import sys
 
-from lab.node.ca.client import AuthorityClient, AuthorityRefused, AuthorityUnreachable
-from lab.node.ca.profiles import DEFAULT_PROFILE, PROFILES
-from lab.node.facts import NotConfigured, read_facts
-
 ISSUED = 0
 REJECTED = 2
 UNREACHABLE = 3
@@ -21,22 +17,32 @@ UNSUPPORTED = 6
 
 
 def main() -> int:
+    """Answer: certmonger asks eight questions at each start, most of them cheap as long as nothing is imported."""
     operation = os.environ.get("CERTMONGER_OPERATION", "SUBMIT")
     if operation == "IDENTIFY":
         print("IPA (agent)")
         return ISSUED
-    if operation == "GET-SUPPORTED-TEMPLATES":
-        print("\n".join(PROFILES))
-        return ISSUED
-    if operation == "GET-DEFAULT-TEMPLATE":
-        print(DEFAULT_PROFILE)
-        return ISSUED
+    if operation in ("GET-SUPPORTED-TEMPLATES", "GET-DEFAULT-TEMPLATE"):
+        return _tell_profiles(only_default=operation == "GET-DEFAULT-TEMPLATE")
     if operation not in ("SUBMIT", "POLL"):
         return UNSUPPORTED
-    request = os.environ.get("CERTMONGER_CSR", "")
-    profile = os.environ.get("CERTMONGER_CA_PROFILE", "") or DEFAULT_PROFILE
+    return _submit(os.environ.get("CERTMONGER_CSR", ""), os.environ.get("CERTMONGER_CA_PROFILE", ""))
+
+
+def _tell_profiles(*, only_default: bool) -> int:
+    from lab.node.ca.profiles import DEFAULT_PROFILE, PROFILES
+
+    print(DEFAULT_PROFILE if only_default else "\n".join(PROFILES))
+    return ISSUED
+
+
+def _submit(request: str, profile: str) -> int:
+    from lab.node.ca.client import AuthorityClient, AuthorityRefused, AuthorityUnreachable
+    from lab.node.ca.profiles import DEFAULT_PROFILE
+    from lab.node.facts import NotConfigured, read_facts
+
     try:
-        record = AuthorityClient(read_facts().authority_host).request(request, profile)
+        record = AuthorityClient(read_facts().authority_host).request(request, profile or DEFAULT_PROFILE)
     except NotConfigured as error:
         print(error)
         return UNDERCONFIGURED

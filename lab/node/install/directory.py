@@ -99,7 +99,7 @@ class DirectoryServer:
         changes = dse.read_changes_file(file) if file else []
         steps: list[Step] = [("creating directory server instance", lambda: self._create(install, changes))]
         if changes:
-            steps.append(("changing dse.ldif", lambda: _change_dse(install, changes)))
+            steps.append(("changing dse.ldif", lambda: change_dse(install.facts.directory, changes)))
         return steps
 
     @staticmethod
@@ -165,6 +165,7 @@ def create_instance(install: Install, instance: DirectoryInstance, backends: Map
         content += "".join(render(BACKEND_INF, name=name, suffix=suffix) for name, suffix in backends.items())
         write_file(folder / "answers.inf", content, mode=0o600)
         run(["dscreate", "from-file", str(folder / "answers.inf")], secrets=install.secrets)
+    change_dse(instance, dse.quick_passwords(install.dm_password))
 
 
 def add_schema(instance: DirectoryInstance) -> None:
@@ -191,9 +192,9 @@ def remove_instance(instance: DirectoryInstance) -> None:
     services.reset_failed(instance.unit)
 
 
-def _change_dse(install: Install, changes: Sequence[dse.Change]) -> None:
-    """What the administrator wants otherwise; the instance was created, and is stopped."""
-    path = install.facts.instance_config / "dse.ldif"
+def change_dse(instance: DirectoryInstance, changes: Sequence[dse.Change]) -> None:
+    """Change the configuration of an instance that was created, and is stopped."""
+    path = instance.config / "dse.ldif"
     text = dse.changed(path.read_text(encoding="utf-8"), changes)
     write_file(path, text, mode=0o600, owner="dirsrv", group="dirsrv")
 

@@ -95,11 +95,12 @@ def uninstall_server(out: Callable[[str], None] = print) -> None:
             problems.append(f"{what}: {error}")
 
     out("Shutting down all IPA services")
-    attempt("ipa.service", _switch_off_ipa)
-    for component in reversed(components()):
-        out(f"Unconfiguring {component.name}")
-        attempt(f"unconfiguring {component.name}", partial(component.unconfigure, install))
-    attempt("restoring files", sysrestore.restore_all)
+    with services.reloading_once():
+        attempt("ipa.service", _switch_off_ipa)
+        for component in reversed(components()):
+            out(f"Unconfiguring {component.name}")
+            attempt(f"unconfiguring {component.name}", partial(component.unconfigure, install))
+        attempt("restoring files", sysrestore.restore_all)
     attempt("restoring the host name", lambda: _restore_hostname(sysrestore))
     attempt("removing what is left", _clear)
     if problems:
