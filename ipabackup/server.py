@@ -6,8 +6,9 @@ import configparser
 import os
 import re
 import socket
+import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -40,6 +41,10 @@ def system_hostnames() -> tuple[str, ...]:
     return (name,) if "." in name else tuple(dict.fromkeys((name, socket.getfqdn(name))))
 
 
+_WRITTEN_VERSION = re.compile(r"""^VERSION\s*=\s*["']([^"'\s]+)["']""", re.MULTILINE)
+_SHOWN_VERSION = re.compile(r"VERSION:\s*([^\s,]+)")
+
+
 @dataclass(frozen=True)
 class Places:
     """Where things lie that are read or changed by name, and not found by looking."""
@@ -49,6 +54,7 @@ class Places:
     certmonger: Path = certmonger.STATE
     sssd: Path = sssd.STATE
     authority: Path = CA_CERTIFICATE
+    python: tuple[str, ...] = tuple(sys.path)
 
 
 @dataclass(frozen=True)
@@ -121,18 +127,15 @@ class Server:
                 f"No IPA server is configured on this host: {missing} is missing.",
                 remedy="Install one with ipa-server-install, or restore one with ipa-restore.",
             )
-        # FreeIPA's own command takes up to a second to tell.
-        with ThreadPoolExecutor(1, thread_name_prefix="version") as pool:
-            version = pool.submit(installed_version, machine.processes)
-            return cls(
-                host=config["host"],
-                realm=config["realm"],
-                domain=config["domain"],
-                basedn=config["basedn"],
-                directory_version=machine.tools.server_version(),
-                instances=instances,
-                ipa_version=version.result(),
-            )
+        return cls(
+            host=config["host"],
+            realm=config["realm"],
+            domain=config["domain"],
+            basedn=config["basedn"],
+            directory_version=machine.tools.server_version(),
+            instances=instances,
+            ipa_version=installed_version(machine),
+        )
 
     def names(self) -> Names:
         """What the placeholders of the inventory stand for here."""
@@ -162,13 +165,21 @@ def read_default_conf(path: Path) -> Mapping[str, str] | None:
     return {"host": host, "realm": realm, "domain": domain, "basedn": basedn} if realm else None
 
 
-def installed_version(processes: Processes) -> str:
-    """The version of the installed IPA packages (`4.12.2`), or ``unknown``."""
+def installed_version(machine: Machine) -> str:
+    """The version of the installed IPA packages (`4.12.2`), or ``unknown``.
+
+    Where they are not Python's, FreeIPA's command is asked, which takes up to a second to say what is written there.
+    """
+    for folder in machine.places.python:
+        with suppress(OSError, UnicodeDecodeError):
+            found = _WRITTEN_VERSION.search(Path(folder, "ipapython", "version.py").read_text(encoding="utf-8"))
+            if found:
+                return found.group(1)
     try:
-        shown = processes.run(["ipa", "--version"], check=False, timeout=60)
+        shown = machine.processes.run(["ipa", "--version"], check=False, timeout=60)
     except CommandMissing:
         return "unknown"
-    found = re.search(r"VERSION:\s*([^\s,]+)", shown.stdout)
+    found = _SHOWN_VERSION.search(shown.stdout)
     return found.group(1) if found else "unknown"
 
 

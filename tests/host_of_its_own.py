@@ -186,6 +186,7 @@ def make_host(root: Path) -> OwnHost:
             root / "var/lib/certmonger",
             root / "var/lib/sss",
             root / "etc/ipa/ca.crt",
+            (str(root / "packages"),),
         ),
         lambda: (HOST,),
         give_way=lambda but: None,

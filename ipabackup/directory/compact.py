@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import logging
 import os
 import select
@@ -20,6 +21,8 @@ from ipabackup.errors import DirectoryFailure
 #: LMDB's note of who reads and writes.
 LOCK = "lock.mdb"
 _CHUNK = 1 << 20
+#: A copy of no more bytes is kept when it has been made to know its size: making it again would take longer.
+_KEPT = 16 << 20
 #: Linux's fcntl command for the size of a pipe; Python knows it from 3.10 on.
 _F_SETPIPE_SZ = 1031
 #: Seconds that the program may take to end once its output has ended.
@@ -29,10 +32,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Compacted:
-    """What the database in `folder` becomes when compacted: `size` is in bytes."""
+    """What the database in `folder` becomes when compacted: `size` is in bytes, `kept` all of it when that is small."""
 
     folder: Path
     size: int
+    kept: bytes | None = None
 
     @contextmanager
     def content(self) -> Iterator[BinaryIO]:
@@ -40,6 +44,9 @@ class Compacted:
 
         From when the block begins others may write to the database: it is read as it is now.
         """
+        if self.kept is not None:
+            yield io.BytesIO(self.kept)
+            return
         with _program(self.folder) as output:
             select.select([output], [], [])
             yield output
@@ -52,16 +59,21 @@ def compacted(folder: Path) -> Compacted | None:
     to announce, and no failure in the middle of an archive.  A lock file remains, for whom the folder belongs to.
     """
     size = 0
+    pieces: list[bytes] = []
     try:
         with _program(folder) as output:
             while data := output.read(_CHUNK):
                 size += len(data)
+                if size <= _KEPT:
+                    pieces.append(data)
     except DirectoryFailure as problem:
         _log.info("The database in %s is kept as it is: %s", folder, problem)
         return None
     owner = folder.stat()
     os.chown(folder / LOCK, owner.st_uid, owner.st_gid)
-    return Compacted(folder, size) if 0 < size < (folder / "data.mdb").stat().st_size else None
+    if not 0 < size < (folder / "data.mdb").stat().st_size:
+        return None
+    return Compacted(folder, size, b"".join(pieces) if size <= _KEPT else None)
 
 
 def widen(pipe: int) -> None:
@@ -72,7 +84,8 @@ def widen(pipe: int) -> None:
 
 @contextmanager
 def _program(folder: Path) -> Iterator[BinaryIO]:
-    argv = [sys.executable, str(Path(lmdb_tool.__file__).resolve()), "copy", str(folder)]
+    # Its own modules will do (-I, -S): others' would take longer to load than a small database.
+    argv = [sys.executable, "-I", "-S", str(Path(lmdb_tool.__file__).resolve()), "copy", str(folder)]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

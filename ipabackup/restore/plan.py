@@ -41,7 +41,7 @@ class RestorePlan:
 
 def difference_of_versions(backed_up: str, machine: Machine) -> str:
     """A sentence when the IPA version of the backup is not that of this host, else nothing."""
-    present = installed_version(machine.processes)
+    present = installed_version(machine)
     if backed_up == present:
         return ""
     return f"The backup was made by IPA {backed_up}, this host has {present}."
