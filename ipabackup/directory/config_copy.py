@@ -12,10 +12,14 @@ from ipabackup.directory.instances import Instance
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A configuration to export with (see `export_config`), and the log that the server's tools write with it."""
+    """A configuration to export with (see `export_config`), and the log that the server's tools write with it.
+
+    Where a tool `may_be_ended` as soon as its output is whole, a database is left that the next one can use.
+    """
 
     config_dir: Path
     error_log: Path
+    may_be_ended: bool = False
 
 
 def export_config(instance: Instance, archive: Path, target: Path) -> ExportSource:
@@ -26,7 +30,8 @@ def export_config(instance: Instance, archive: Path, target: Path) -> ExportSour
     """
     home = str(archive)
     database = {"nsslapd-directory": home, "nsslapd-db-home-directory": home, "nsslapd-db-logdirectory": home}
-    return ExportSource(target, copy_config(instance, target, database) / "errors")
+    # A Berkeley database that was not closed has to be recovered first.
+    return ExportSource(target, copy_config(instance, target, database) / "errors", instance.library == "mdb")
 
 
 def copy_config(

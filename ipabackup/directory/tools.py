@@ -11,6 +11,7 @@ import os
 import re
 import select
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from ipabackup.directory.generation import renew
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.ldif_scan import LdifCounter, LdifSummary
 from ipabackup.errors import DirectoryFailure
-from ipabackup.host.processes import Completed, Processes
+from ipabackup.host.processes import Completed, Enough, Processes
 
 NS_SLAPD = "ns-slapd"
 #: Seconds that one offline import or export may take: 100,000 entries take about 100 on a slow machine.
@@ -111,8 +112,10 @@ class OfflineTools:
         """Export `backend` with its replication state (``db2ldif -r``); `take` gets the LDIF piece by piece.
 
         It never lies on the disk: the tool writes to a named pipe.  The entries are counted as they go by, against the
-        number that the tool says it processed.  Raises DirectoryFailure, of which ToolCrashed is worth another try, and
-        whatever `take` raises.
+        number that the tool says it processed.  When they agree it is not waited for: it would take another tenth of a
+        second, and have all file systems of the host write out what they have.
+
+        Raises DirectoryFailure, of which ToolCrashed is worth another try, and whatever `take` raises.
         """
         said = _size(source.error_log)
         pipe = source.error_log.with_name(f"{backend}.pipe")
@@ -123,11 +126,17 @@ class OfflineTools:
             counter.feed(piece)
             take(piece)
 
+        enough = Enough()
+
+        def ended() -> None:
+            if source.may_be_ended and _whole(counter.close(), _processed(source.error_log, said)):
+                enough.say()
+
         status = pipe.parent.stat()
         os.mkfifo(pipe, 0o600)
         try:
             os.chown(pipe, status.st_uid, status.st_gid)
-            _through(pipe, lambda: self._once(*words, log=source.error_log), counted)
+            _through(pipe, lambda: self._once(*words, log=source.error_log, enough=enough), counted, ended)
         finally:
             pipe.unlink()
         summary = counter.close()
@@ -166,37 +175,49 @@ class OfflineTools:
                 _remove(output)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, *words: str, log: Path) -> Completed:
+    def _once(self, *words: str, log: Path, enough: Enough | None = None) -> Completed:
         said = _size(log)
-        completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT)
+        completed = self._processes.run([NS_SLAPD, *words], check=False, timeout=LIMIT, enough=enough)
         if not completed.ok:
             kind = ToolCrashed if completed.status < 0 else DirectoryFailure
             raise kind(f"{NS_SLAPD} {words[0]} failed with status {completed.status}: {_reason(completed, log, said)}.")
         return completed
 
 
-def _through(pipe: Path, run: Callable[[], Completed], take: Callable[[bytes], None]) -> None:
-    """Let `run` write to the named pipe while `take` gets what comes out of it; raises what either raises."""
+def _through(
+    pipe: Path, run: Callable[[], Completed], take: Callable[[bytes], None], ended: Callable[[], None]
+) -> None:
+    """Let `run` write to the named pipe while `take` gets what comes out of it; raises what either raises.
+
+    `ended` is called when the output has ended, and the tool that wrote it perhaps not.
+    """
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     # As long as this end is open too, the reader does not take the time before the tool opens its own for the end.
     guard = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
+    first = threading.Lock()
     os.set_blocking(reading, True)
     widen(reading)
+
+    def let_go() -> None:
+        if first.acquire(blocking=False):
+            os.close(guard)
 
     def tool() -> Completed:
         try:
             return run()
         finally:
-            os.close(guard)
+            let_go()
 
     with ThreadPoolExecutor(1, thread_name_prefix="export") as pool:
         running = pool.submit(tool)
         try:
             while piece := os.read(reading, _CHUNK):
+                let_go()
                 take(piece)
                 if len(piece) < _CHUNK // 4:
                     # The tool writes entry by entry: to wake for each takes longer than the export itself.
                     time.sleep(_GATHERING)
+            ended()
         finally:
             # A tool that still writes ends when nobody reads; one that has not opened its end yet would wait for ever.
             select.select([reading], [], [])
@@ -215,8 +236,18 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def _whole(summary: LdifSummary, processed: int | None) -> bool:
+    """Whether an export holds what the tool says it processed."""
+    return summary.whole and summary.total == processed
+
+
 def _processed(error_log: Path, start: int) -> int | None:
-    """The number of entries that the export says it processed, in what it wrote to its log since byte `start`."""
+    """The number of entries that the export says it processed, in what it wrote to its log since byte `start`.
+
+    None as long as it has not.
+    """
+    if not error_log.exists():
+        return None
     with error_log.open("rb") as stream:
         stream.seek(start)
         found = re.findall(rb"Processed (\d+) entries", stream.read())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +60,26 @@ class CommandTimedOut(CommandFailed):
     """A program did not end within its time."""
 
 
+class Enough:
+    """By this it is said of a program that goes on that it has done its work, and need not come to its own end."""
+
+    def __init__(self) -> None:
+        self.said = False
+        self._end: Callable[[], None] | None = None
+
+    def ends(self, end: Callable[[], None]) -> None:
+        """From now on there is a program, which `end` ends."""
+        self._end = end
+        if self.said:
+            end()
+
+    def say(self) -> None:
+        """Say it."""
+        self.said = True
+        if self._end is not None:
+            self._end()
+
+
 class Processes(Protocol):
     """Starts programs.  ``input`` is for secrets: they never belong in ``argv``, which every user of the
     host can see.
@@ -74,8 +94,11 @@ class Processes(Protocol):
         timeout: float = DEFAULT_TIMEOUT,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        enough: Enough | None = None,
     ) -> Completed:
         """Run ``argv`` to its end.  ``env`` is added to the environment; ``timeout`` is in seconds.
+
+        Once somebody says ``enough`` the program is ended, and its status is 0.
 
         Raises CommandMissing when there is no such program, CommandTimedOut, and, with ``check``,
         CommandFailed when the exit status is not 0.
@@ -95,6 +118,7 @@ class SystemProcesses:
         timeout: float = DEFAULT_TIMEOUT,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        enough: Enough | None = None,
     ) -> Completed:
         """See Processes.run."""
         environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
@@ -114,6 +138,8 @@ class SystemProcesses:
         except PermissionError as error:
             raise CommandMissing(f"{argv[0]} cannot be executed: {error}") from error
         with child:
+            if enough is not None:
+                enough.ends(child.kill)
             try:
                 stdout, stderr = child.communicate(None if input is None else input.encode(), timeout)
             except subprocess.TimeoutExpired as error:
@@ -124,7 +150,7 @@ class SystemProcesses:
                 raise
         completed = Completed(
             tuple(argv),
-            child.returncode,
+            0 if enough is not None and enough.said else child.returncode,
             stdout.decode("utf-8", "backslashreplace"),
             stderr.decode("utf-8", "backslashreplace"),
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from ipabackup.directory import tools as tools_module
 from ipabackup.directory.config_copy import ExportSource, export_config, relocated
 from ipabackup.directory.instances import Backend, Instance
 from ipabackup.directory.tools import OfflineTools, ToolCrashed
 from ipabackup.errors import DirectoryFailure, NoSpace
-from ipabackup.host.processes import Completed
+from ipabackup.host.processes import Completed, SystemProcesses
 from tests.fakes.processes import Answer, FakeProcesses
 
 LDIF = "version: 1\n\n" + "".join(f"dn: cn={n}\ncn: {n}\n\n" for n in range(3))
@@ -71,6 +73,34 @@ def test_an_export_that_is_not_whole_fails_although_the_tool_says_nothing(
     tools, source, _ = exporting(tmp_path, text, processed)
     with pytest.raises(DirectoryFailure, match=f"of {processed}"):
         tools.export(source, "userRoot", ignored)
+
+
+@pytest.mark.parametrize("may_be_ended", [True, False])
+def test_a_tool_whose_output_is_whole_is_not_waited_for_where_it_may_be_ended(
+    tmp_path: Path, may_be_ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, whole, tool = tmp_path / "errors", tmp_path / "whole", tmp_path / "tool"
+    whole.write_text(LDIF)
+    said = "export userRoot: Processed 3 entries (100%)."
+    tool.write_text(f'#!/bin/sh\nexec 3>"$9"; cat {whole} >&3; echo "{said}" >{log}; exec 3>&-; exec sleep 2\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr(tools_module, "NS_SLAPD", str(tool))
+    begun = time.monotonic()
+    source = ExportSource(tmp_path, log, may_be_ended)
+    assert OfflineTools(SystemProcesses()).export(source, "userRoot", ignored).entries == 3
+    assert (time.monotonic() - begun < 2) == may_be_ended
+
+
+def test_a_tool_is_not_ended_before_it_has_said_that_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, whole, tool = tmp_path / "errors", tmp_path / "whole", tmp_path / "tool"
+    whole.write_text(LDIF)
+    tool.write_text(f'#!/bin/sh\ncat {whole} >"$9"; sleep 0.5; echo "Processed 4 entries (100%)." >{log}\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr(tools_module, "NS_SLAPD", str(tool))
+    with pytest.raises(DirectoryFailure, match="3 entries of 4"):
+        OfflineTools(SystemProcesses()).export(ExportSource(tmp_path, log, True), "userRoot", ignored)
 
 
 @pytest.mark.row("B3")

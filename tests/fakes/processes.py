@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ipabackup.host.processes import CommandFailed, CommandMissing, Completed
+from ipabackup.host.processes import CommandFailed, CommandMissing, Completed, Enough
 
 Answer = Completed | tuple[int, str] | str | None
 Handler = Callable[[tuple[str, ...]], Answer]
@@ -29,6 +29,7 @@ class FakeProcesses:
         timeout: float = 0,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        enough: Enough | None = None,
     ) -> Completed:
         """See ipabackup.host.processes.Processes."""
         words = tuple(argv)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
-from ipabackup.host.processes import CommandFailed, CommandMissing, CommandTimedOut, SystemProcesses
+from ipabackup.host.processes import CommandFailed, CommandMissing, CommandTimedOut, Enough, SystemProcesses
 
 PROCESSES = SystemProcesses()
 
@@ -38,3 +41,13 @@ def test_nothing_is_read_from_our_own_input_and_messages_are_in_english() -> Non
 
 def test_bytes_that_are_no_text_do_not_break_it() -> None:
     assert PROCESSES.run(["printf", r"a\377b"]).stdout == r"a\xffb"
+
+
+def test_a_program_of_which_there_is_enough_is_ended_and_has_done_well() -> None:
+    enough = Enough()
+    teller = threading.Timer(0.1, enough.say)
+    teller.start()
+    begun = time.monotonic()
+    assert PROCESSES.run(["sleep", "60"], enough=enough).status == 0
+    assert time.monotonic() - begun < 30
+    assert PROCESSES.run(["sh", "-c", "exit 3"], check=False, enough=Enough()).status == 3
