@@ -146,6 +146,12 @@ class Realm:
         """The first server."""
         return self.hosts[self.topology.masters[0].name]
 
+    @property
+    def spare(self) -> Host:
+        """The first host on which nothing is installed.  Raises NoSuchLab where there is none."""
+        names = [member.name for member in self.topology.members if member.role == "host"]
+        return self.host(names[0] if names else "spare")
+
     def replace(self, name: str, say: Say = _quiet) -> Host:
         """Remove a host for good, with all that it holds, and boot a bare one of the same name and address.
 

@@ -13,8 +13,9 @@ from lab.realm import Realm
 from scenarios.cases import CASES, Case
 from scenarios.conftest import RealmMaker
 
-#: A server that has no CA either, and a realm of several masters, with the cases that are about such a one.
-SERVER, MASTERS, CASES_OF_MASTERS = "corp", "corp-line", ("T10", "T11", "T14")
+#: A server that has no CA either; and for cases that want more than a server, what they get.
+SERVER = "corp"
+REALMS = {"T10": "corp-line", "T11": "corp-line", "T12": "corp-spare", "T14": "corp-line"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -24,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def cases() -> list[Case]:
     """Every case that is about one server, with what any server has, and some that are about several."""
-    return [case for case in CASES if case.row in CASES_OF_MASTERS or _is_about_one(case)]
+    return [case for case in CASES if case.row in REALMS or _is_about_one(case)]
 
 
 def _is_about_one(case: Case) -> bool:
@@ -40,7 +41,7 @@ def _rows(case: Case) -> list[pytest.Mark]:
 @pytest.fixture
 def realm(make_realm: RealmMaker, case: Case) -> Realm:
     """The realm of a case, here."""
-    return make_realm(SERVER if _is_about_one(case) else MASTERS)
+    return make_realm(REALMS.get(case.row, SERVER))
 
 
 @pytest.mark.row("L4")

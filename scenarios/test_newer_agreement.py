@@ -41,7 +41,7 @@ def _remove(master: Host, replica: Host) -> None:
 @pytest.mark.topology("spare")
 def test_a_replica_younger_than_the_backup_is_named_and_can_be_made_again(realm: Realm) -> None:
     """Stranded by a restore of data and by a full one: named with what to do, which is done and works."""
-    master, replica = realm.master, realm.host("ipa2")
+    master, replica = realm.master, realm.spare
     backup = back_up(master)
     told = f"{replica.fqdn} is younger than the backup, which does not know it."
     _make_replica(master, replica)
