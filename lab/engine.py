@@ -7,6 +7,7 @@ Cleaning up goes by these labels alone, so nothing else on the engine is ever to
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ SOCKETS = (
     "{runtime}/podman/podman.sock",
 )
 
+_REGISTRY = re.compile(r"^(docker\.io/library|localhost)/")
+
 HOW_TO_GET_ONE = (
     "Start one ('systemctl start docker', or './quickstart prepare' as root, which installs it too), "
     "or name another with DOCKER_HOST=unix:///path/to/socket."
@@ -61,12 +64,9 @@ class Engine:
         """Read the lab's own label ``name`` (the lab's name itself when empty); '' when it is not there."""
         return (labels or {}).get(f"{self.namespace}.{name}" if name else self.namespace, "")
 
-    def filters(self, lab: str | None = None, role: str | None = None) -> Filters:
-        """Make the engine's filter for what is labelled, of one lab, in one role."""
-        wanted = [self.namespace if lab is None else f"{self.namespace}={lab}"]
-        if role is not None:
-            wanted.append(f"{self.namespace}.role={role}")
-        return {"label": wanted}
+    def filters(self, lab: str | None = None) -> Filters:
+        """Make the engine's filter for what is labelled, of one lab."""
+        return {"label": [self.namespace if lab is None else f"{self.namespace}={lab}"]}
 
     def containers(self, lab: str | None = None) -> list[Container]:
         """List the hosts of a lab, or of all labs, running or not, by name."""
@@ -79,8 +79,10 @@ class Engine:
 
     def images(self, role: str | None = None) -> list[Image]:
         """List the images that the lab made, newest first."""
-        found = self.client.images.list(filters=self.filters(role=role))
-        return sorted(found, key=lambda image: str(image.attrs.get("Created", "")), reverse=True)
+        # One label is all that Podman can look for.
+        found = self.client.images.list(filters=self.filters())
+        wanted = [image for image in found if role is None or self.label_of(image.labels, "role") == role]
+        return sorted(wanted, key=lambda image: str(image.attrs.get("Created", "")), reverse=True)
 
     def remove(self, lab: str) -> Removed:
         """Remove the hosts, the network and the snapshots of one lab."""
@@ -112,7 +114,7 @@ class Engine:
 
     def _remove_images(self, images: Iterable[Image]) -> list[str]:
         """Remove images by all their names; returns those that went."""
-        return [name for image in images for name in image.tags or [str(image.id)] if self.remove_image(name)]
+        return [name for image in images for name in names_of(image) or [str(image.id)] if self.remove_image(name)]
 
     def remove_image(self, name: str) -> bool:
         """Remove an image; says whether it went.  One that something else stands on stays."""
@@ -130,6 +132,11 @@ class Engine:
     def _is_orphan(self, labels: Mapping[str, str] | None) -> bool:
         name = self.label_of(labels, "owner")
         return bool(name) and not owner.is_alive(name)
+
+
+def names_of(image: Image) -> list[str]:
+    """All names of an image, as they were given: Podman has a registry's before each."""
+    return [_REGISTRY.sub("", name) for name in image.tags]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import docker.errors
 
-from lab.engine import Engine
+from lab.engine import Engine, names_of
 from lab.image import ROOT
 from lab.install import installation
 from lab.topology import Topology
@@ -135,7 +135,7 @@ def _remove_stale(engine: Engine, topology: Topology, key: str) -> None:
         if recipe not in recipes:
             recipes.append(recipe)
         if recipes.index(recipe) >= KEPT and recipe != key:
-            for name in image.tags:
+            for name in names_of(image):
                 engine.remove_image(name)
 
 

@@ -126,13 +126,9 @@ class Host:
     @property
     def testinfra(self) -> Any:
         """The host as pytest-testinfra sees it."""
-        import testinfra
+        from lab.inspection import testinfra_host
 
-        if self.is_guest:
-            from lab.guest.inspection import testinfra_host
-
-            return testinfra_host(self.fqdn, self.run)
-        return testinfra.get_host(f"docker://{self.container.name}")
+        return testinfra_host(self.fqdn, self.run)
 
     # Files
 

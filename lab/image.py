@@ -19,7 +19,7 @@ from typing import Any
 
 import docker.errors
 
-from lab.engine import Engine, api_message
+from lab.engine import Engine, api_message, names_of
 from lab.errors import ImageError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +60,7 @@ def remove_stale(engine: Engine, fresh: str, role: str = "server") -> None:
     is: a build that finds all its layers keeps their date.
     """
     for image in engine.images(role)[KEPT:]:
-        for name in image.tags:
+        for name in names_of(image):
             if name != fresh:
                 engine.remove_image(name)
 
@@ -118,8 +118,8 @@ def _bootstrap(engine: Engine) -> None:
             raise ImageError(f"mmdebstrap failed ({status}):\n{log.read().decode(errors='replace')[-2000:]}")
         root.seek(0)
         labels = [f"LABEL {name}={value}" for name, value in engine.labels("images", "base").items()]
-        repository, tag = BASE_TAG.split(":")
-        engine.client.api.import_image(root, repository=repository, tag=tag, changes=[*labels, 'CMD ["/bin/bash"]'])
+        # The name with its tag in one: Podman overlooks a tag of its own here.
+        engine.client.api.import_image(root, repository=BASE_TAG, changes=[*labels, 'CMD ["/bin/bash"]'])
 
 
 def source_hash(base_id: str, root: Path = ROOT) -> str:

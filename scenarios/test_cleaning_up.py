@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import owner
-from lab.engine import SNAPSHOT, Engine, connect
+from lab.engine import SNAPSHOT, Engine, connect, names_of
 from lab.image import ensure_server_image
 from lab.realm import Realm
 from lab.topology import load
@@ -92,7 +92,7 @@ def test_a_lab_is_put_back_to_its_snapshot_which_goes_with_it(own: Engine) -> No
             assert not realm.master.testinfra.file(lost).exists
             assert realm.master.address == address
             realm.master.write_file(lost, "")
-        assert [image.tags for image in own.images(SNAPSHOT)] == [list(snapshot.images.values())]
+        assert [names_of(image) for image in own.images(SNAPSHOT)] == [list(snapshot.images.values())]
     assert own.images() == own.containers() == []
 
 

@@ -31,7 +31,9 @@ def present_addresses() -> list[str]:
         encoding="utf-8",
         timeout=10,
     )
-    found = [info["local"] for link in json.loads(listed.stdout) for info in link.get("addr_info", [])]
+    infos = [info for link in json.loads(listed.stdout) for info in link.get("addr_info", [])]
+    # Of an address that is not global an empty object is listed.
+    found = [info["local"] for info in infos if "local" in info]
     return sorted(found, key=lambda address: ipaddress.ip_address(address).version)
 
 

@@ -1,4 +1,4 @@
-"""pytest-testinfra's view of a guest: it knows containers, and has to go one step further."""
+"""pytest-testinfra's view of a host: by the host's own way to run a command, on any engine, and in guests too."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import lab.execute
 Run = Callable[..., lab.execute.CommandResult]
 
 
-class GuestBackend(BaseBackend):  # type: ignore[misc, unused-ignore]
+class HostBackend(BaseBackend):  # type: ignore[misc, unused-ignore]
     """Runs what testinfra asks for by the host's own ``run``."""
 
-    NAME = "guest"
+    NAME = "lab"
 
     def __init__(self, hostname: str, run: Run) -> None:
         super().__init__(hostname)
@@ -31,7 +31,7 @@ class GuestBackend(BaseBackend):  # type: ignore[misc, unused-ignore]
 
 def testinfra_host(hostname: str, run: Run) -> Host:
     """The host as testinfra sees it; ``run`` runs a command on it."""
-    backend = GuestBackend(hostname, run)
+    backend = HostBackend(hostname, run)
     host = Host(backend)
     backend.set_host(host)
     return host
