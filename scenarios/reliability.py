@@ -73,7 +73,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def run_once(choice: Sequence[str], hogs: int) -> Run:
     """Run the chosen scenarios once.  Raises KeyboardInterrupt, or SystemExit when they could not run."""
-    workers = os.environ.get("SCENARIO_WORKERS", "5")
+    workers = os.environ.get("SCENARIO_WORKERS", "6")
     argv = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal", "--skips-fail"]
     begun, started = time.strftime("%Y-%m-%d %H:%M", time.gmtime()), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -99,7 +99,7 @@ def test_scenarios_are_chosen_by_options_alone_and_by_names(given: str, file: st
     """As ``tox -e scenarios -- --row T5`` does, and ``-- scenarios/test_faults.py``."""
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
-    command = tox["testenv:scenarios"]["commands"].splitlines()[-1].replace("{env:SCENARIO_WORKERS:5}", "0")
+    command = tox["testenv:scenarios"]["commands"].splitlines()[-1].replace("{env:SCENARIO_WORKERS:6}", "0")
     _, *words = command.replace("{posargs}", f"{given} --collect-only -qq").split()
     found = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
