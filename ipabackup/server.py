@@ -54,7 +54,7 @@ class Places:
     certmonger: Path = certmonger.STATE
     sssd: Path = sssd.STATE
     authority: Path = CA_CERTIFICATE
-    python: tuple[str, ...] = tuple(sys.path)
+    python: tuple[str, ...] = tuple(folder for folder in sys.path if folder)
 
 
 @dataclass(frozen=True)

@@ -240,8 +240,8 @@ class LdapMaster:
     def begin_refresh(self, agreement: Agreement) -> Refreshing:
         """See Master.
 
-        A total update is throttled by default: it pauses 0.2 s every 50-odd entries.  For its time the agreement's flow
-        control is opened.
+        By default a total update pauses for two seconds whenever its consumer is a thousand entries behind.  For its
+        time the agreement's flow control is opened.
         """
         with self._asked(f"re-initialise {agreement.consumer}"):
             known = self._read_agreement(agreement, *FLOW_OPEN)
