@@ -57,6 +57,7 @@ class MutantProduct:
     def __call__(self, host: Host) -> None:
         """Put it into a host."""
         install_product(host)
+        host.run(["rm", "-f", LOG])
         host.run(["mkdir", "-p", _FOLDER])
         host.write_file(f"{_FOLDER}/mutant.py", PROGRAM.read_text(encoding="utf-8"))
         launcher = _LAUNCHER.format(target=TARGET, folder=_FOLDER, left_out=self.left_out)
