@@ -82,11 +82,21 @@ CASES = (
         arguments={"form": "home"},
     ),
     Case("T8", test_replicas.test_a_restored_server_gets_a_replica_and_a_client, _FULL),
-    Case("T9", test_reinstalled.test_a_full_backup_replaces_a_reinstalled_server, _FULL),
+    Case(
+        "T9",
+        test_reinstalled.test_a_full_backup_replaces_a_reinstalled_server,
+        _FULL,
+        stages=(test_reinstalled.become_another, test_reinstalled.come_back),
+    ),
     Case("T10", test_data_loss.test_lost_data_comes_back_to_all_masters_of_a_line, _DATA),
     Case("T11", test_known_good_state.test_a_mass_deletion_is_undone_on_all_masters_for_good, _DATA),
     Case("T12", test_newer_agreement.test_a_replica_younger_than_the_backup_is_named_and_can_be_made_again, _DATA),
-    Case("T13", test_data_on_reinstalled.test_data_alone_brings_users_back_to_a_reinstalled_server, _DATA),
+    Case(
+        "T13",
+        test_data_on_reinstalled.test_data_alone_brings_users_back_to_a_reinstalled_server,
+        _DATA,
+        stages=(test_data_on_reinstalled.become_another, test_data_on_reinstalled.come_back),
+    ),
     Case("T14", test_hardware_failure.test_a_new_host_of_a_dead_ones_name_catches_up_from_its_peer, _FULL),
     Case("T16", test_failed_upgrade.test_a_failed_upgrade_is_undone_and_what_it_added_is_named, _FULL),
 )

@@ -1,5 +1,8 @@
 """The directory's data alone onto a server that was installed again: users come back, services get new keys."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import pytest
 
 from lab.host import Host
@@ -8,8 +11,21 @@ from scenarios.deeds import back_up, install, new_keys, restore, uninstall
 USERS = ("tuser1", "tuser2")
 
 
+@dataclass(frozen=True)
+class Before:
+    """The users' numbers before the server was installed again, and the backup."""
+
+    numbers: Mapping[str, str]
+    backup: str
+
+
 @pytest.mark.row("T13", "R1")
 def test_data_alone_brings_users_back_to_a_reinstalled_server(master: Host) -> None:
+    come_back(master, become_another(master))
+
+
+def become_another(master: Host) -> Before:
+    """Back the data of a server up, uninstall it, and install it again."""
     master.kinit()
     for name in USERS:
         master.run(["ipa", "user-add", name, "--first", "Test", "--last", name])
@@ -17,8 +33,12 @@ def test_data_alone_brings_users_back_to_a_reinstalled_server(master: Host) -> N
     backup = back_up(master, "--data")
     uninstall(master)
     install(master)
+    return Before(numbers, backup)
 
-    restore(master, backup)
+
+def come_back(master: Host, before: Before) -> None:
+    """Restore the data, give the services new keys, and look at the users."""
+    restore(master, before.backup)
 
     new_keys(master)
     master.kinit()
@@ -26,4 +46,4 @@ def test_data_alone_brings_users_back_to_a_reinstalled_server(master: Host) -> N
     found = master.run(["ipa", "user-find"]).stdout
     for name in USERS:
         assert f"User login: {name}" in found
-        assert master.run(["id", "-u", name]).stdout == numbers[name]
+        assert master.run(["id", "-u", name]).stdout == before.numbers[name]
