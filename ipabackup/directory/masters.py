@@ -390,8 +390,11 @@ class LdapMaster:
     def _switch(self, state: str, agreements: Iterable[Agreement]) -> list[Agreement]:
         with self._asked(f"switch its agreements {state}"):
             changed = [agreement for agreement in agreements if agreement.enabled != (state == "on")]
-            for agreement in changed:
-                self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, ENABLED, [state.encode()])])
+            change = [(ldap.MOD_REPLACE, ENABLED, [state.encode()])]
+            # All at once: the answer comes when the agreement's session has ended, which with a host that is cut off
+            # takes minutes.
+            for request in [self._connection.modify(agreement.dn, change) for agreement in changed]:
+                self._connection.result(request)
         return changed
 
     @contextmanager

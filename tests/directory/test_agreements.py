@@ -50,12 +50,18 @@ class Connection:
             "cn=caToipa2": {"nsds5replicahost": [b"ipa2"], "nsds5ReplicaEnabled": [b"off"]},
         }
         self.modified: list[tuple[str, Any]] = []
+        self.steps: list[str] = []
 
     def search_s(self, *words: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
         return list(self.entries.items())
 
-    def modify_s(self, dn: str, changes: Any) -> None:
+    def modify(self, dn: str, changes: Any) -> int:
         self.modified.append((dn, changes))
+        self.steps.append(f"ask {len(self.modified)}")
+        return len(self.modified)
+
+    def result(self, request: int) -> None:
+        self.steps.append(f"wait for {request}")
 
 
 @pytest.mark.row("R8")
@@ -82,6 +88,14 @@ def test_agreements_that_are_on_are_switched_off_by_ldap() -> None:
     assert find(connection)[0] == Agreement("cn=meToipa2", "dc=x", "ipa2", True)
     assert [agreement.dn for agreement in LdapMaster("ipa1", connection).disable()] == ["cn=meToipa2"]
     assert connection.modified == [("cn=meToipa2", [(ldap.MOD_REPLACE, "nsds5ReplicaEnabled", [b"off"])])]
+
+
+@pytest.mark.row("R8")
+def test_agreements_are_switched_off_at_once_for_each_may_take_minutes() -> None:
+    connection = Connection()
+    connection.entries["cn=caToipa2"]["nsds5ReplicaEnabled"] = [b"on"]
+    assert len(LdapMaster("ipa1", connection).disable()) == 2
+    assert connection.steps == ["ask 1", "ask 2", "wait for 1", "wait for 2"]
 
 
 class Realm(Connection):
