@@ -33,7 +33,7 @@ from scenarios import (
 class Case:
     """A documented case: the scenario that shows it, and the mutants that differ from the product in it.
 
-    Where it takes minutes until something can be restored, `stages` are the scenario's two halves: what is done until
+    Where it takes long until something can be restored, `stages` are the scenario's two halves: what is done until
     then, and the rest, which gets what the first one returned; all mutants begin with one snapshot of what is between
     them.
     """

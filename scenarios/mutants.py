@@ -103,7 +103,7 @@ Written by `python -m scenarios.mutants`; do not edit.
 
 A test that cannot fail proves nothing. So each documented case is also run with a *mutant* of `ipa-restore` in its
 place: one that leaves one thing out, goes on whatever fails, and ends with status 0. `scenarios/test_mutants.py` sees
-that a check of the case itself notices; where it takes minutes until something can be restored, so does
+that a check of the case itself notices; where it takes long until something can be restored, so does
 `scenarios/test_mutants_from_a_snapshot.py`, with one snapshot that all mutants begin with. Each run of all scenarios
 has all of them.
 """

@@ -1,4 +1,4 @@
-"""The same where it takes minutes until a server can be restored: all mutants begin with one snapshot of it."""
+"""The same where it takes long until a server can be restored: all mutants begin with one snapshot of it."""
 
 from __future__ import annotations
 

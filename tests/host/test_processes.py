@@ -49,5 +49,6 @@ def test_a_program_of_which_there_is_enough_is_ended_and_has_done_well() -> None
     teller.start()
     begun = time.monotonic()
     assert PROCESSES.run(["sleep", "60"], enough=enough).status == 0
+    assert PROCESSES.run(["sleep", "60"], enough=enough).status == 0, "said before it began"
     assert time.monotonic() - begun < 30
     assert PROCESSES.run(["sh", "-c", "exit 3"], check=False, enough=Enough()).status == 3
