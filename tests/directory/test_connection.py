@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import ldap
 import pytest
 
 from ipabackup.directory import connection
@@ -80,15 +79,3 @@ def test_a_server_that_does_not_answer_is_woken(tmp_path: Path) -> None:
     asking.unbind_s()
     server.close()
     assert server.woken == 1
-
-
-def test_an_answer_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(str(tmp_path / "socket"))
-        silent.listen()
-        asking = connection.LocalConnection(f"ldapi://{quote(str(tmp_path / 'socket'), safe='')}")
-        request = asking.simple_bind()
-        with pytest.raises(ldap.TIMEOUT):
-            asking.result(request, timeout=0.02)
-        with pytest.raises(ldap.TIMEOUT):
-            asking.result(request, timeout=0.3)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from ipabackup.directory import lmdb_tool
+from ipabackup.directory import compact, lmdb_tool
 from ipabackup.directory.compact import compacted
 from ipabackup.directory.stored import stored_entries
 from tests.directory.test_tools import instance
@@ -30,3 +33,29 @@ def test_wrong_words_are_told_apart_from_failures(tmp_path: Path, capsys: pytest
     assert "usage" in capsys.readouterr().err
     assert lmdb_tool.main(["entries", str(tmp_path / "nowhere"), "x"]) == 1
     assert capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize(("kept", "runs"), [(5, 1), (4, 2)])
+def test_a_small_compacted_copy_is_made_once_and_a_larger_one_again(
+    kept: int, runs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"with free pages")
+    (tmp_path / "lock.mdb").touch()
+    begun: list[Path] = []
+
+    @contextmanager
+    def program(folder: Path) -> Iterator[BinaryIO]:
+        begun.append(folder)
+        with (tmp_path / "copy").open("w+b") as output:
+            output.write(b"pages")
+            output.seek(0)
+            yield output
+
+    monkeypatch.setattr(compact, "_program", program)
+    monkeypatch.setattr(compact, "_KEPT", kept)
+    made = compacted(tmp_path)
+    assert made is not None
+    assert made.size == 5
+    with made.content() as content:
+        assert content.read() == b"pages"
+    assert len(begun) == runs

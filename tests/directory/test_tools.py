@@ -203,11 +203,13 @@ def test_a_relocated_configuration_points_to_the_copy_alone(tmp_path: Path) -> N
     assert "nsslapd-rootdn: cn=Directory Manager\n" in moved
 
 
-def test_an_export_configuration_leaves_the_live_one_alone(tmp_path: Path) -> None:
-    here = instance(tmp_path)
+@pytest.mark.parametrize(("library", "may_be_ended"), [("mdb", True), ("bdb", False)])
+def test_an_export_configuration_leaves_the_live_one_alone(library: str, may_be_ended: bool, tmp_path: Path) -> None:
+    here = instance(tmp_path, library)
     dse = f"dn: cn=config\nnsslapd-errorlog: /var/log/errors\nnsslapd-directory: {here.database_dir}\n\n"
     (here.config_dir / "dse.ldif").write_text(dse)
     source = export_config(here, tmp_path / "binary", tmp_path / "config")
     assert (here.config_dir / "dse.ldif").read_text() == dse
     assert f"nsslapd-directory: {tmp_path}/binary" in (source.config_dir / "dse.ldif").read_text()
     assert source.error_log.is_relative_to(tmp_path / "config")
+    assert source.may_be_ended == may_be_ended, "a Berkeley database that is not closed has to be recovered"
