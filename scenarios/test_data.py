@@ -79,6 +79,17 @@ pid=$(systemctl show --property=MainPID --value "dirsrv@$0.service")
 tail -n 0 -s 0.01 -F "/var/log/dirsrv/slapd-$0/errors" | { grep -q -m 1 'Bringing .* offline'; kill -SEGV "$pid"; }
 """
 
+#: Takes the place of systemctl, for once: whoever asks what runs, when the server has worked off an import, finds that
+#: it has ended.
+_DEAD_WHEN_ASKED = """#!/bin/sh
+if [ "$1" = is-active ] && grep -q 'Import complete' /var/log/dirsrv/slapd-{instance}/errors; then
+    rm "$0"
+    systemctl kill --kill-whom=main --signal=SEGV dirsrv@{instance}.service
+    while systemctl is-active --quiet dirsrv@{instance}.service; do sleep 0.05; done
+fi
+exec /usr/bin/systemctl "$@"
+"""
+
 
 @pytest.mark.row("R2", "R14")
 def test_what_a_running_directory_server_dies_of_is_done_while_it_is_stopped(master: Host) -> None:
@@ -92,6 +103,24 @@ def test_what_a_running_directory_server_dies_of_is_done_while_it_is_stopped(mas
     said = restore(master, backup, "--online", "--backend", "userRoot")
     killing.wait()
     assert "ended in the middle of the import task" in said.stdout
+    assert _directory_process(master) != process
+
+    _assert_gone(master, "testuser")
+    outline.assert_unchanged()
+
+
+@pytest.mark.row("R2", "R14")
+def test_a_directory_server_that_has_died_when_its_data_is_counted_is_started_again(master: Host) -> None:
+    outline = Outline.note(master)
+    backup = back_up(master, "--data", "--online")
+    _add_user(master, "testuser")
+    process = _directory_process(master)
+
+    master.run(["truncate", "--size=0", f"/var/log/dirsrv/slapd-{master.instance}/errors"])
+    master.write_file("/usr/local/sbin/systemctl", _DEAD_WHEN_ASKED.format(instance=master.instance), mode=0o755)
+    said = restore(master, backup, "--online", "--backend", "userRoot")
+    assert "does not run any more" in said.stdout
+    assert "Going on while" not in said.stdout, "it died after the import, not of it"
     assert _directory_process(master) != process
 
     _assert_gone(master, "testuser")

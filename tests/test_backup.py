@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ipabackup.archive.layout import file_name
 from ipabackup.archive.reader import open_payload, read_header
+from ipabackup.archive.writer import PayloadWriter
 from ipabackup.backup import BackupOptions, BackupPlan, plan_backup
 from ipabackup.errors import DirectoryDied, IpaBackupError, NoSpace, NotInstalled, Refused, UsageError
 from ipabackup.host.files import Space
@@ -227,6 +230,33 @@ def test_no_more_is_stopped_than_the_kind_of_backup_needs(
     names = [member.name for member, _ in open_payload(plan.path).members()]
     assert any(name.startswith("files/") for name in names) == (not options.data)
     assert "data/EXAMPLE-TEST/ldif/userRoot.ldif" in names
+
+
+@pytest.mark.row("B2", "F1")
+def test_a_hot_backup_has_a_configuration_that_was_just_being_written(
+    host: OwnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is read while the server has named the old file away and not yet brought the new one."""
+    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
+    plan = plan_backup(host.server(), BackupOptions(hot=True, target=host.backups), host.machine)
+    configuration = host.path("/etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif")
+    content = configuration.read_text()
+    add_tree = PayloadWriter.add_tree
+
+    def add_without(
+        payload: PayloadWriter, path: Path, name: str, *, exclude: Callable[[str], bool] | None = None
+    ) -> None:
+        old = configuration.rename(f"{configuration}.bak")
+        try:
+            add_tree(payload, path, name, exclude=exclude)
+        finally:
+            old.rename(configuration)
+
+    monkeypatch.setattr(PayloadWriter, "add_tree", add_without)
+    host.run(plan.plan)
+    assert plan.path is not None
+    found = {member.name: source.read() for member, source in open_payload(plan.path).members() if source is not None}
+    assert found[file_name(str(configuration))].decode() == content
 
 
 @pytest.mark.row("B2")

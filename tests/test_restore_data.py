@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from ipabackup.archive.gpg import Keyring
 from ipabackup.backup import BackupOptions, plan_backup
-from ipabackup.errors import Incomplete, IpaBackupError, NotInstalled, PeersUnreachable, Refused, UsageError, WrongHost
+from ipabackup.errors import (
+    DirectoryDied,
+    DirectoryFailure,
+    Incomplete,
+    IpaBackupError,
+    NotInstalled,
+    PeersUnreachable,
+    Refused,
+    UsageError,
+    WrongHost,
+)
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
 from ipabackup.steps import Event, run_plan
 from ipabackup.store import open_backup
@@ -159,6 +170,60 @@ def test_when_that_fails_as_well_the_server_is_started_all_the_same(host: OwnHos
         host.run(planned(host, backup, RestoreOptions(online=True)).plan)
     assert host.services.deeds == [f"stop {UNIT}", f"start {UNIT}"]
     assert host.leftovers() == []
+
+
+@pytest.mark.row("R14")
+@pytest.mark.parametrize("asked", [False, True], ids=["before it was asked", "while it was asked"])
+def test_a_server_that_ended_after_it_took_its_data_is_started_again(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    plan = planned(host, backup, RestoreOptions(online=True)).plan
+    count = host.machine.directory.count_entries
+    to_come = [True] if asked else []
+
+    def counted(uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        if to_come:
+            to_come.pop()
+            host.services.active.discard(UNIT)
+        if UNIT not in host.services.active:
+            assert asked, "an answer of what does not run would be waited for"
+            raise DirectoryDied("It ended.")
+        return count(uri, suffix, created_before)
+
+    monkeypatch.setattr(host.machine.directory, "count_entries", counted)
+    if not asked:
+        host.services.active.discard(UNIT)
+    host.run(plan)
+    assert [deed for deed in host.services.deeds if UNIT in deed] == [f"start {UNIT}"]
+
+
+@pytest.mark.row("R14")
+def test_a_server_that_ends_again_and_again_is_a_failure(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def died(uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        host.services.active.discard(UNIT)
+        raise DirectoryDied("It ended.")
+
+    plan = planned(host, backup, RestoreOptions(online=True)).plan
+    monkeypatch.setattr(host.machine.directory, "count_entries", died)
+    with pytest.raises(DirectoryDied):
+        host.run(plan)
+    assert [deed for deed in host.services.deeds if UNIT in deed] == [f"start {UNIT}"]
+
+
+@pytest.mark.row("R14")
+def test_a_server_that_runs_and_cannot_tell_is_a_failure_at_once(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        raise DirectoryFailure("It does not answer.")
+
+    plan = planned(host, backup, RestoreOptions(online=True)).plan
+    monkeypatch.setattr(host.machine.directory, "count_entries", silent)
+    with pytest.raises(DirectoryFailure, match="does not answer"):
+        host.run(plan)
+    assert not any(UNIT in deed for deed in host.services.deeds)
 
 
 @pytest.mark.row("R3")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from ipabackup.directory.instances import Instance
+from ipabackup.directory.instances import DSE, Instance, read_config
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def copy_config(
     everything that a second process would have in common with the first one (locks, socket, logs) in a folder of its
     own, which is returned.  `edit` may change the configuration further.
     """
-    shutil.copytree(instance.config_dir, target, symlinks=True)
+    shutil.copytree(instance.config_dir, target, symlinks=True, ignore=shutil.ignore_patterns(f"{DSE}*"))
     state = target / "state"
     state.mkdir()
     moved = {
@@ -60,8 +60,9 @@ def copy_config(
         "nsslapd-bakdir": str(state),
         **changes,
     }
-    dse = target / "dse.ldif"
-    dse.write_bytes(edit(relocated(dse.read_bytes(), moved, instance)))
+    dse = target / DSE
+    dse.touch(0o600)
+    dse.write_bytes(edit(relocated(read_config(instance.config_dir), moved, instance)))
     owner = instance.config_dir.stat()
     for path in (target, *target.rglob("*")):
         if not path.is_symlink():

@@ -20,9 +20,11 @@ from ldap.controls import SimplePagedResultsControl
 from ldap.ldapobject import SimpleLDAPObject
 
 from ipabackup.directory.vectors import seconds_of
-from ipabackup.errors import DirectoryFailure, WrongPassword
+from ipabackup.errors import DirectoryDied, DirectoryFailure, WrongPassword
 
 DIRECTORY_MANAGER = "cn=Directory Manager"
+#: What the library says when the other end of the socket is gone.
+GONE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE)
 #: Seconds for one LDAP operation.
 LIMIT = 600
 _PAGE = 5000
@@ -64,11 +66,16 @@ class LocalConnection(SimpleLDAPObject):  # type: ignore[misc]
 def connected(uri: str, *, patience: float = 60.0) -> Iterator[Any]:
     """A connection bound as root's identity (SASL EXTERNAL), waited for up to `patience` seconds.
 
-    Raises DirectoryFailure when the instance does not answer in time.
+    Raises DirectoryFailure when the instance does not answer in time, and DirectoryDied when it ends meanwhile.
     """
     connection = _waited_for(uri, patience)
     try:
         yield connection
+    except GONE as error:
+        raise DirectoryDied(
+            "The directory server ended in the middle of a question.",
+            remedy="Its errors log or the journal may say why.",
+        ) from error
     finally:
         connection.unbind_s()
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,11 @@ import ldif
 from ipabackup.errors import IpaBackupError
 
 CONFIG_ROOT = Path("/etc/dirsrv")
+
+#: The name of the configuration file.
+DSE = "dse.ldif"
+#: Seconds that a server may take to put a new configuration in the place of the old one.
+_RENAMING = 1.0
 
 LDBM = "cn=ldbm database,cn=plugins,cn=config"
 
@@ -73,16 +80,27 @@ class Instance:
 Entry = Mapping[str, Sequence[str]]
 
 
-def read_config(path: Path) -> dict[str, dict[str, list[str]]]:
-    """The entries of a `dse.ldif`: normalised DN → attribute (lower case) → values.
+def read_config(config_dir: Path) -> bytes:
+    """The `dse.ldif` of the instance in `config_dir`; raises FileNotFoundError where there is none.
 
-    Raises IpaBackupError when the file is not LDIF.
+    A server that writes its configuration names the old file `dse.ldif.bak`, and then the new one `dse.ldif` (seen with
+    3.1.2): in between there is none, for less than a millisecond.
     """
-    return parse_config(path.read_bytes(), str(path))
+    limit = time.monotonic() + _RENAMING
+    while True:
+        try:
+            return (config_dir / DSE).read_bytes()
+        except FileNotFoundError:
+            if not (config_dir / f"{DSE}.bak").exists() or time.monotonic() > limit:
+                raise
+        time.sleep(0.001)
 
 
 def parse_config(content: bytes, origin: str) -> dict[str, dict[str, list[str]]]:
-    """As `read_config`, from bytes; `origin` is named in the message of a failure."""
+    """The entries of a `dse.ldif`: normalised DN → attribute (lower case) → values.
+
+    Raises IpaBackupError, which names the `origin`, when `content` is not LDIF.
+    """
     parser = ldif.LDIFRecordList(io.BytesIO(content))
     try:
         parser.parse()
@@ -123,7 +141,7 @@ def _backends(entries: Mapping[str, Entry], database_dir: Path) -> Iterable[Back
 
 
 def instance_from_config(config_dir: Path, entries: Mapping[str, Entry]) -> Instance:
-    """What the configuration `entries` (see `read_config`) of `config_dir` says of the instance."""
+    """What the configuration `entries` (see `parse_config`) of `config_dir` says of the instance."""
     name = re.sub(r"^slapd-", "", config_dir.name)
     config = entries.get("cn=config", {})
     ldbm = entries.get(f"cn=config,{LDBM}", {})
@@ -155,8 +173,9 @@ def discover_instances(config_root: Path = CONFIG_ROOT) -> tuple[Instance, ...]:
     """
     found = []
     for config_dir in sorted(config_root.glob("slapd-*")):
-        dse = config_dir / "dse.ldif"
-        if config_dir.name.endswith(".removed") or not dse.is_file():
+        if config_dir.name.endswith(".removed"):
             continue
-        found.append(instance_from_config(config_dir, read_config(dse)))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            content = read_config(config_dir)
+            found.append(instance_from_config(config_dir, parse_config(content, str(config_dir / DSE))))
     return tuple(found)

@@ -14,7 +14,7 @@ from pathlib import Path
 import ldap
 import ldap.modlist
 
-from ipabackup.directory.connection import connected
+from ipabackup.directory.connection import GONE, connected
 from ipabackup.errors import DirectoryDied, DirectoryFailure
 
 TASKS = "cn=tasks,cn=config"
@@ -22,8 +22,6 @@ TASKS = "cn=tasks,cn=config"
 LIMIT = 6 * 3600.0
 _POLL = 0.01
 _SLOWEST_POLL = 0.5
-#: What the library says when the other end of the socket is gone.
-_GONE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE)
 
 
 def backup_online(uri: str, target: Path) -> None:
@@ -54,7 +52,7 @@ def _run(uri: str, kind: str, attributes: Mapping[str, str]) -> None:
     with connected(uri) as connection:
         try:
             connection.add_s(dn, ldap.modlist.addModlist(entry))
-        except _GONE as error:
+        except GONE as error:
             raise _died(kind) from error
         except ldap.LDAPError as error:
             raise DirectoryFailure(f"The directory server does not take the {kind} task: {error}.") from error
@@ -78,7 +76,7 @@ def _state(connection: ldap.ldapobject.LDAPObject, dn: str, kind: str) -> tuple[
         found = connection.search_s(dn, ldap.SCOPE_BASE, attrlist=["nsTaskExitCode", "nsTaskLog", "nsTaskStatus"])
     except ldap.NO_SUCH_OBJECT as error:
         raise DirectoryFailure(f"The {kind} task vanished before it said how it ended.") from error
-    except _GONE as error:
+    except GONE as error:
         raise _died(kind) from error
     values = found[0][1]
     log = " / ".join(b"\n".join(values.get("nsTaskLog", [])).decode("utf-8", "replace").splitlines()[-4:])

@@ -185,11 +185,40 @@ def check_counts(
 ) -> None:
     """Compare the number of entries in the running instances with the backup's document `counts`.
 
-    What was added after `since` does not count, and what was deleted after it counts as restored.  Raises
-    IpaBackupError when they differ, unless the server is `catching_up`: then other masters have sent entries, and taken
-    some away, since the moment it started.
+    What was added after `since` does not count, and what was deleted after it counts as restored.  An instance that has
+    ended since it took its data, or ends while it is asked, is started again: the numbers say what it has left.
+    Raises IpaBackupError when they differ, unless the server is `catching_up`: then other masters have sent entries,
+    and taken some away, since the moment it started.
     """
     expected = entry_counts(counts.read_bytes())
+    # Before it is asked: there would be a minute's patience with one that is only just coming up.
+    _start_ended(chosen, machine, report)
+    try:
+        _compare(chosen, expected, since, machine, report, catching_up=catching_up)
+    except DirectoryFailure:
+        if not _start_ended(chosen, machine, report):
+            raise
+        _compare(chosen, expected, since, machine, report, catching_up=catching_up)
+
+
+def _start_ended(chosen: Sequence[Chosen], machine: Machine, report: Reporter) -> bool:
+    """Start the instances that do not run; False when all do."""
+    ended = [unit for unit in dict.fromkeys(one.target.unit for one in chosen) if not machine.services.is_active(unit)]
+    for unit in ended:
+        report.show(f"{unit} does not run any more. Starting it again")
+        machine.services.start(unit)
+    return bool(ended)
+
+
+def _compare(
+    chosen: Sequence[Chosen],
+    expected: Mapping[str, Mapping[str, int]],
+    since: datetime | None,
+    machine: Machine,
+    report: Reporter,
+    *,
+    catching_up: bool,
+) -> None:
     for one in chosen:
         for backend in one.backends:
             wanted = expected.get(one.record.name, {}).get(backend.name)

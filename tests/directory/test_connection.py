@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import ldap
 import pytest
 
 from ipabackup.directory import connection
+from ipabackup.errors import DirectoryDied
 
 
 class _Tombstones:
@@ -42,6 +44,27 @@ def test_entries_deleted_since_are_those_whose_change_is_not_older(monkeypatch: 
     monkeypatch.setattr(connection, "connected", connected)
     assert connection.count_deleted("ldapi://socket", "dc=example,dc=test", since) == 2
     assert "(!(createTimestamp>=20261126120000Z))" in directory.filter, "what came since was not restored"
+
+
+@pytest.mark.row("R14")
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(ldap.SERVER_DOWN(), DirectoryDied), (ldap.CONNECT_ERROR(), DirectoryDied), (ldap.BUSY(), ldap.BUSY)],
+)
+def test_a_server_that_ends_while_it_is_asked_is_told_from_one_that_says_no(
+    monkeypatch: pytest.MonkeyPatch, error: ldap.LDAPError, expected: type[Exception]
+) -> None:
+    class Connection:
+        ended = 0
+
+        def unbind_s(self) -> None:
+            self.ended += 1
+
+    opened = Connection()
+    monkeypatch.setattr(connection, "_waited_for", lambda uri, patience: opened)
+    with pytest.raises(expected), connection.connected("ldapi://socket"):
+        raise error
+    assert opened.ended == 1
 
 
 class _Sleeper:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
+from ipabackup.directory import instances
 from ipabackup.directory.instances import discover_instances, instance_from_config, normalised, parse_config
 from ipabackup.errors import IpaBackupError
 
@@ -78,6 +81,26 @@ def test_two_instances_are_both_found_and_removed_ones_are_not(tmp_path: Path) -
         ("EXAMPLE-TEST", 389, "mdb"),
         ("PKI-IPA", 7389, "bdb"),
     ]
+
+
+@pytest.mark.row("B3")
+def test_an_instance_that_is_just_writing_its_configuration_is_not_overlooked(tmp_path: Path) -> None:
+    folder = configure(tmp_path, "EXAMPLE-TEST")
+    (folder / "dse.ldif").rename(folder / "dse.ldif.bak")
+    writing = threading.Timer(0.05, lambda: shutil.copy(folder / "dse.ldif.bak", folder / "dse.ldif"))
+    writing.start()
+    try:
+        (instance,) = discover_instances(tmp_path)
+    finally:
+        writing.join()
+    assert instance.name == "EXAMPLE-TEST"
+
+
+def test_an_instance_that_has_lost_its_configuration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "_RENAMING", 0.01)
+    folder = configure(tmp_path, "EXAMPLE-TEST")
+    (folder / "dse.ldif").rename(folder / "dse.ldif.bak")
+    assert discover_instances(tmp_path) == ()
 
 
 def test_a_configuration_without_a_choice_of_library_is_bdb() -> None:
