@@ -22,7 +22,7 @@ from ipabackup.archive.publish import PartialBackup, leftovers
 from ipabackup.archive.stock_writer import StockWriter
 from ipabackup.archive.writer import Payload, PayloadWriter, Sealed
 from ipabackup.directory.compact import LOCK
-from ipabackup.directory.instances import Instance
+from ipabackup.directory.instances import DSE, Instance
 from ipabackup.directory.staging import make_staging, memory_for, remove_leftovers
 from ipabackup.errors import DirectoryDied, Refused, UsageError
 from ipabackup.exports import EXPORTING, Exports
@@ -31,7 +31,7 @@ from ipabackup.host.accounts import Group, User
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
 from ipabackup.record import ENTRIES, SERVER, ServerRecord
 from ipabackup.roles import BOOLEANS, CLUSTER_ROLES, ours
-from ipabackup.server import BACKUP_DIR, Machine, Server, realm_masters
+from ipabackup.server import BACKUP_DIR, Machine, Server, realm_masters, running_instances
 from ipabackup.space import for_backup, predict, require
 from ipabackup.steps import Plan, Reporter, Step
 
@@ -69,6 +69,7 @@ class _Run:
     moment: datetime
     exporting: Exports
     masters: Mapping[str, frozenset[str]]
+    running: tuple[Instance, ...]
     stops: list[str] = field(default_factory=list)
     partial: PartialBackup | None = None
     writer: Payload | None = None
@@ -112,7 +113,8 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     inventory = Inventory((), ())
     if not options.data:
         inventory = resolve(machine.rules(), server.names(), machine.probe, logs=options.logs)
-    masters = realm_masters(server, machine)
+    running = running_instances(server, machine)
+    masters = realm_masters(server, running, machine)
     if options.role_check:
         check_roles(server, masters)
     demands = for_backup(
@@ -127,7 +129,7 @@ def plan_backup(server: Server, options: BackupOptions, machine: Machine) -> Bac
     if options.space_check:
         require(predictions)
     moment = datetime.now(timezone.utc).replace(microsecond=0)
-    run = _Run(server, options, machine, inventory, moment, Exports(machine.tools, server.host), masters)
+    run = _Run(server, options, machine, inventory, moment, Exports(machine.tools, server.host), masters, running)
     steps = [
         Step("prepare", "Preparing the backup", lambda report: _prepare(run, report)),
         *(_data_steps(run) if options.data else _full_steps(run)),
@@ -182,7 +184,7 @@ def _full_steps(run: _Run) -> Iterator[Step]:
     files = Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report))
     if run.options.hot:
         yield _live_copy(run)
-        yield files
+        yield Step("archive-files", files.title, lambda report: _archive_live(run, still, report))
         return
     # Asked here, where it matters: ipactl takes its time.
     running = services.ipa_running()
@@ -202,7 +204,7 @@ def _full_steps(run: _Run) -> Iterator[Step]:
 
 def _live_copy(run: _Run) -> Step:
     """The step that has the running directory copy its databases; raises Refused when it does not run."""
-    if not all(run.machine.services.is_active(instance.unit) for instance in run.server.instances):
+    if run.running != run.server.instances:
         raise Refused(
             "The directory server is not running, so it cannot be backed up while it runs.",
             remedy="Start it, or leave out --online and --hot.",
@@ -216,7 +218,7 @@ def _data_steps(run: _Run) -> Iterator[Step]:
     if run.options.online:
         yield _live_copy(run)
         return
-    units = [instance.unit for instance in run.server.instances if services.is_active(instance.unit)]
+    units = [instance.unit for instance in run.running]
     if units:
         run.stops = units
 
@@ -378,6 +380,18 @@ def _archive_items(run: _Run, items: list[InventoryItem], report: Reporter) -> N
             run.payload.add_tree(path, file_name(item.path), exclude=item.excludes)
 
 
+def _archive_live(run: _Run, items: list[InventoryItem], report: Reporter) -> None:
+    """Archive `items` while their owners may write to them.
+
+    A directory server's configuration has no name at all for a moment whenever it is written (see `read_config`): where
+    the folder was read just then, it is still to be added.
+    """
+    _archive_items(run, items, report)
+    for instance in run.server.instances:
+        configuration = instance.config_dir / DSE
+        run.payload.add_path(configuration, file_name(str(configuration)))
+
+
 def _archive_data(run: _Run, report: Reporter) -> None:
     # Services are back, and the export takes longest: neither is to wait for a compressor.
     run.machine.give_way(EXPORTING)
@@ -396,7 +410,7 @@ def _archive_data(run: _Run, report: Reporter) -> None:
 
 def _export(run: _Run, report: Reporter) -> None:
     for instance in run.server.instances:
-        for exported in run.exporting.of(instance, run.staging[instance.name], run.payload):
+        for exported in run.exporting.of(instance, run.payload):
             exported.member.commit()
             backend, entries = exported.backend, exported.summary.entries
             report.note(f"{instance.name}, {backend.name}: {entries} entries")

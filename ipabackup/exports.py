@@ -57,6 +57,8 @@ class Exports:
     def __init__(self, tools: DirectoryTools, host: str) -> None:
         self._tools, self._host = tools, host
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=EXPORTING)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix=EXPORTING)
+        self._sources: dict[str, Future[list[ExportSource]]] = {}
         self._opened: dict[str, Future[Opened | None]] = {}
         self._running: dict[str, Future[list[Exported] | None]] = {}
         self._cancelled = False
@@ -70,6 +72,7 @@ class Exports:
         """
         opened: Future[Opened | None] = Future()
         self._opened[instance.name] = opened
+        self._sources[instance.name] = self._beside.submit(_sources, instance, staging)
         self._running[instance.name] = self._pool.submit(self._work, instance, staging, payload, opened)
 
     @contextmanager
@@ -85,17 +88,18 @@ class Exports:
         with opened.reading:
             yield opened
 
-    def of(self, instance: Instance, staging: Path, payload: Payload) -> list[Exported]:
+    def of(self, instance: Instance, payload: Payload) -> list[Exported]:
         """The exports of `instance`, which was begun; raises what they failed with."""
         exported = self._running[instance.name].result()
         if exported is None:
-            exported = self._pool.submit(self._all, instance, staging, payload).result()
+            exported = self._pool.submit(self._all, instance, payload).result()
         return exported
 
     def cancel(self) -> None:
         """End what still runs."""
         self._cancelled = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._beside):
+            pool.shutdown(wait=True, cancel_futures=True)
         for opened in self._opened.values():
             # The program that nobody reads from any more ends with an error, which is nobody's concern.
             with suppress(Exception):
@@ -115,18 +119,18 @@ class Exports:
         except BaseException as error:
             opened.set_exception(error)
             raise
-        return self._all(instance, staging, payload)
+        return self._all(instance, payload)
 
-    def _all(self, instance: Instance, staging: Path, payload: Payload) -> list[Exported]:
+    def _all(self, instance: Instance, payload: Payload) -> list[Exported]:
         """Export all backends: at once where the library lets several processes have one database open (mdb)."""
         at_once = len(instance.backends) if instance.library == "mdb" else 1
 
-        def export(backend: Backend) -> Exported:
-            source = export_config(instance, staging / "binary", staging / f"config-{backend.name}")
+        def export(backend: Backend, source: ExportSource) -> Exported:
             return self._one(backend, source, payload.growing, ldif_name(instance.name, backend.name))
 
+        sources = self._sources[instance.name].result()
         with ThreadPoolExecutor(at_once, thread_name_prefix=EXPORTING) as pool:
-            return list(pool.map(export, instance.backends))
+            return list(pool.map(export, instance.backends, sources))
 
     def _one(self, backend: Backend, source: ExportSource, growing: Callable[[str], Growing], name: str) -> Exported:
         """Export one backend, again when the tool crashes."""
@@ -150,3 +154,10 @@ class Exports:
                 raise
             return Exported(backend, member, summary, services.close())
         raise AssertionError("the last attempt returns or raises")
+
+
+def _sources(instance: Instance, staging: Path) -> list[ExportSource]:
+    """A configuration for the export of each backend."""
+    return [
+        export_config(instance, staging / "binary", staging / f"config-{backend.name}") for backend in instance.backends
+    ]

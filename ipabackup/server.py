@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,12 +183,16 @@ def installed_version(machine: Machine) -> str:
     return found.group(1) if found else "unknown"
 
 
-def realm_masters(server: Server, machine: Machine) -> dict[str, frozenset[str]]:
-    """The realm's masters and the services enabled on each, as the running directory knows them; empty when it does not
-    run.
+def running_instances(server: Server, machine: Machine) -> tuple[Instance, ...]:
+    """Those instances of `server` that run."""
+    return tuple(instance for instance in server.instances if machine.services.is_active(instance.unit))
+
+
+def realm_masters(server: Server, running: Iterable[Instance], machine: Machine) -> dict[str, frozenset[str]]:
+    """The realm's masters and the services enabled on each, as the directory knows them; empty when the instance that
+    holds the domain is not among the `running` ones.
     """
-    for instance in server.instances:
-        holds = any(backend.suffix.lower() == server.basedn.lower() for backend in instance.backends)
-        if holds and machine.services.is_active(instance.unit):
+    for instance in running:
+        if any(backend.suffix.lower() == server.basedn.lower() for backend in instance.backends):
             return machine.directory.masters(instance.ldapi_uri, server.basedn)
     return {}

@@ -59,7 +59,7 @@ def test_backends_are_exported_at_once_where_processes_may_share_a_database(
     exports = Exports(host.machine.tools, HOST)
     try:
         exports.begin(instance, staging, payload)
-        exported = exports.of(instance, staging, payload)
+        exported = exports.of(instance, payload)
     finally:
         exports.cancel()
         payload.abort()

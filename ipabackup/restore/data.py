@@ -31,7 +31,7 @@ from ipabackup.restore.databases import (
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
-from ipabackup.server import Machine, Server, realm_masters
+from ipabackup.server import Machine, Server, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -72,13 +72,14 @@ def plan_data_restore(
             f"The backup is one of the realm {record.realm}, but this server belongs to {server.realm}.",
             remedy="Data can be restored on any server of the same realm.",
         )
-    masters = realm_masters(server, machine)
+    running = running_instances(server, machine)
+    masters = realm_masters(server, running, machine)
     names = tuple(sorted({*masters, *backup.record.masters} - {server.host}))
     chosen = choose(backup, server, options, alone=len(masters) == 1)
     suffixes = [backend.suffix for one in chosen for backend in one.backends]
     peers = Peers(server.host, names, options.password, machine, younger_than(record, names, suffixes))
     check_given_password(options.password, server, machine)
-    active = [one.target.unit for one in chosen if machine.services.is_active(one.target.unit)]
+    active = [one.target.unit for one in chosen if one.target in running]
     if options.online and len(active) < len(chosen):
         raise Refused(
             "The directory server is not running, so nothing can be restored online.",

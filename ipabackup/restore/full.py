@@ -31,7 +31,7 @@ from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
-from ipabackup.server import Machine, Server, realm_masters
+from ipabackup.server import Machine, Server, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -113,7 +113,7 @@ def plan_full_restore(
 
 
 def _peer_names(backup: OpenedBackup, server: Server | None, machine: Machine) -> tuple[str, ...]:
-    present = realm_masters(server, machine) if server is not None else {}
+    present = realm_masters(server, running_instances(server, machine), machine) if server is not None else {}
     return tuple(sorted({*present, *backup.record.masters} - {backup.header.host}))
 
 

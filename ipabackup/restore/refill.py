@@ -9,7 +9,7 @@ from ipabackup.errors import Incomplete, Refused, UsageError
 from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestorePlan, check_given_password
 from ipabackup.restore.reinitialize import reinitialize
-from ipabackup.server import Machine, Server, realm_masters
+from ipabackup.server import Machine, Server, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 
 
@@ -19,7 +19,7 @@ def plan_refill(server: Server, named: Collection[str], password: str | None, ma
     Masters that are not named, and have this one's replication generation, supply them where this one does not.  Raises
     Refused, UsageError (a name that is no master's) and WrongPassword; changes nothing.
     """
-    masters = realm_masters(server, machine)
+    masters = realm_masters(server, running_instances(server, machine), machine)
     if not masters:
         raise Refused("The directory server is not running, so it can send nothing.", remedy="Start it: ipactl start")
     others = {name.lower(): name for name in masters if name != server.host}
