@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ipabackup.directory.agreements import Door
 from ipabackup.directory.instances import Instance
 from ipabackup.errors import DamagedBackup
 from ipabackup.host.accounts import Group, User
-from ipabackup.server import Server
+from ipabackup.server import Server, further_doors
 
 #: Name of the document within the backup.
 SERVER = "server.json"
@@ -48,7 +49,8 @@ class ServerRecord:
     `type` and `time` (ISO 8601) repeat the header's, so that a header cannot be exchanged; `users` and `groups` own
     files of the backup; `units` were enabled; `paths` are the inventory's on that server, `logs` and `exclusive` those
     among them that are logs, or IPA's alone; `booleans` are None where SELinux was off; `online` is True for a copy of
-    a running directory; `masters` are the realm's, this one included, if they were known.
+    a running directory; `masters` are the realm's, this one included, if they were known, and `doors` lead to further
+    instances of those that this one supplied.
     """
 
     host: str
@@ -70,6 +72,7 @@ class ServerRecord:
     online: bool = False
     masters: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    doors: tuple[Door, ...] = ()
 
     @classmethod
     def of(cls, server: Server, **more: Any) -> ServerRecord:
@@ -82,6 +85,7 @@ class ServerRecord:
             ipa_version=server.ipa_version,
             directory_version=server.directory_version,
             instances=tuple(_instance_record(instance) for instance in server.instances),
+            doors=tuple(sorted(further_doors(server))),
             **more,
         )
 
@@ -114,6 +118,7 @@ class ServerRecord:
             known["exclusive"] = tuple((path, tuple(exclude)) for path, exclude in values["exclusive"])
             for name in ("units", "paths", "logs", "missing", "masters"):
                 known[name] = tuple(values.get(name, ()))
+            known["doors"] = tuple(Door(*one) for one in values.get("doors", ()))
             return cls(**known)
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedBackup(f"The backup's record of its server cannot be read: {error!r}.") from error

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Callable
 
 from ipabackup.archive.header import InstanceSummary
-from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances
+from ipabackup.directory.agreements import Door, agreements_in, doors
+from ipabackup.directory.instances import CONFIG_ROOT, Instance, discover_instances, read_config
 from ipabackup.directory.masters import CA_CERTIFICATE, LdapMasters, Masters
 from ipabackup.directory.running import Directory, LocalDirectory
 from ipabackup.directory.tools import DirectoryTools, OfflineTools
@@ -186,6 +187,11 @@ def installed_version(machine: Machine) -> str:
 def running_instances(server: Server, machine: Machine) -> tuple[Instance, ...]:
     """Those instances of `server` that run."""
     return tuple(instance for instance in server.instances if machine.services.is_active(instance.unit))
+
+
+def further_doors(server: Server) -> set[Door]:
+    """The further instances of other masters that the agreements in this one's configuration lead to."""
+    return {door for instance in server.instances for door in doors(agreements_in(read_config(instance.config_dir)))}
 
 
 def realm_masters(server: Server, running: Iterable[Instance], machine: Machine) -> dict[str, frozenset[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import ldap
 
@@ -25,16 +25,30 @@ _REPLICA = "nsds5replica"
 _AGREEMENT = "nsds5replicationagreement"
 _ASKED = (
     *("objectClass", "cn", "nsds5replicaroot", "nsds5replicaid", "nsds50ruv", "nsds5agmtmaxcsn"),
-    *("nsds5ReplicaChangeCount", "nsds5replicahost", ENABLED, UPDATE_STATUS, INIT_STATUS),
+    *("nsds5ReplicaChangeCount", "nsds5replicahost", "nsds5replicaport", "nsds5replicatransportinfo"),
+    *(ENABLED, UPDATE_STATUS, INIT_STATUS),
     *("nsds5replicaLastInitEnd", "nsds5replicaUpdateInProgress"),
 )
+#: The ports of the instance that holds the domain, on every master.
+_USUAL_PORTS = (389, 636)
 _STATUS = re.compile(r"\s*(?:Error \()?(-?\d+)")
+
+
+class Door(NamedTuple):
+    """Where another instance of a master takes connections, beside the one with the domain; with TLS from the start
+    (`ldaps`) or when asked for it.
+    """
+
+    host: str
+    port: int
+    ldaps: bool = False
 
 
 @dataclass(frozen=True)
 class Agreement:
     """One direction of replication, as the sending master has it.
 
+    `door` is that of the consumer's instance where it is not the one with the domain: an authority's of its own.
     `updated` and `initialised` are what it says of its last session and of its last total update; `init_ended` is when
     that ended (Generalized Time, "" for never).
     """
@@ -46,6 +60,7 @@ class Agreement:
     updated: str = ""
     initialised: str = ""
     init_ended: str = ""
+    door: Door | None = None
 
     @property
     def failing(self) -> bool:
@@ -176,7 +191,21 @@ def _agreement(dn: str, values: Mapping[str, Sequence[str]]) -> Agreement:
         _first(values, UPDATE_STATUS),
         _first(values, INIT_STATUS),
         _first(values, "nsds5replicalastinitend"),
+        _door(values),
     )
+
+
+def _door(values: Mapping[str, Sequence[str]]) -> Door | None:
+    port = _first(values, "nsds5replicaport")
+    if not port.isdigit() or int(port) in _USUAL_PORTS:
+        return None
+    ldaps = _first(values, "nsds5replicatransportinfo").upper() in ("SSL", "LDAPS")
+    return Door(_first(values, "nsds5replicahost").lower(), int(port), ldaps)
+
+
+def doors(agreements: Iterable[Agreement]) -> set[Door]:
+    """The further instances that agreements lead to."""
+    return {agreement.door for agreement in agreements if agreement.door is not None}
 
 
 def _first(values: Mapping[str, Sequence[str]], name: str) -> str:
@@ -196,6 +225,9 @@ def _read(
 
 def agreements_in(dse: bytes) -> list[Agreement]:
     """Every agreement in the configuration `dse`."""
+    if _AGREEMENT.encode() not in dse.replace(b"\n ", b"").lower():
+        # As on most servers: to read all of it takes a while.
+        return []
     return [
         _agreement(dn, values)
         for dn, values in parse_config(dse, "dse.ldif").items()

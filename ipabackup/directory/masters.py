@@ -19,6 +19,7 @@ from ipabackup.directory.agreements import (
     MAPPING_TREE,
     UPDATE_STATUS,
     Agreement,
+    Door,
     Replica,
     Retention,
     find,
@@ -166,6 +167,14 @@ class Masters(Protocol):
         """
         ...
 
+    def through(
+        self, door: Door, password: str | None, authority: Path | None = None
+    ) -> AbstractContextManager[Master]:
+        """A further instance of a master; otherwise as `at`.  Raises PeerFailure also where it shows nothing of its
+        replication: it may know nobody by a ticket.
+        """
+        ...
+
     def answers(self, host: str) -> bool:
         """Whether the directory server of `host` says anything: one that hangs takes connections, and is silent."""
         ...
@@ -183,11 +192,22 @@ class LdapMasters:
     @contextmanager
     def at(self, host: str, password: str | None, authority: Path | None = None) -> Iterator[Master]:
         """See Masters."""
-        connection = _connect(host, password, authority or CA_CERTIFICATE)
-        try:
+        uri = f"ldap://{host}" if password is None else f"ldaps://{host}"
+        with _connected(host, uri, password, authority or CA_CERTIFICATE) as connection:
             yield LdapMaster(host, connection)
-        finally:
-            connection.unbind_s()
+
+    @contextmanager
+    def through(self, door: Door, password: str | None, authority: Path | None = None) -> Iterator[Master]:
+        """See Masters."""
+        name = f"{door.host}:{door.port}"
+        uri = f"{'ldaps' if door.ldaps else 'ldap'}://{name}"
+        with _connected(name, uri, password, authority or CA_CERTIFICATE) as connection:
+            master = LdapMaster(name, connection)
+            if not master.replicas():
+                raise PeerFailure(
+                    f"{name} shows nothing of its replication: give the Directory Manager's password (-p)."
+                )
+            yield master
 
     def answers(self, host: str) -> bool:
         """See Masters."""
@@ -405,32 +425,41 @@ class LdapMaster:
             raise PeerFailure(f"{self._name} does not {deed}: {_told(error)}.") from error
 
 
-def _connect(host: str, password: str | None, authority: Path) -> Any:
+@contextmanager
+def _connected(name: str, uri: str, password: str | None, authority: Path) -> Iterator[Any]:
     """A connection to another master, bound; a password goes over TLS that the realm's authority vouches for only."""
-    try:
-        if password is not None:
-            connection = ldap.initialize(f"ldaps://{host}")
-            _patience(connection)
-            connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(authority))
-            connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
-            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-            connection.simple_bind_s(DIRECTORY_MANAGER, password)
-        else:
-            connection = ldap.initialize(f"ldap://{host}")
-            _patience(connection)
-            connection.sasl_interactive_bind_s("", ldap.sasl.gssapi())
-    except ldap.LOCAL_ERROR as error:
-        raise PeerFailure(f"{host}: there is neither a password (-p) nor a Kerberos ticket to log in with.") from error
-    except ldap.LDAPError as error:
-        raise PeerFailure(f"{host} cannot be reached: {_told(error)}.") from error
-    return connection
-
-
-def _patience(connection: Any) -> None:
+    connection = ldap.initialize(uri)
     connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _REACHED)
     connection.set_option(ldap.OPT_TIMEOUT, _ANSWERED)
     # One that is being filled refers to its supplier, whose answer is not the one that was asked for.
     connection.set_option(ldap.OPT_REFERRALS, 0)
+    try:
+        _log_in(connection, uri, password, authority)
+    except ldap.LOCAL_ERROR as error:
+        raise PeerFailure(f"{name}: there is neither a password (-p) nor a Kerberos ticket to log in with.") from error
+    except ldap.INVALID_CREDENTIALS as error:
+        whose = "whose ticket this is: give the Directory Manager's password (-p)"
+        raise PeerFailure(f"{name} does not know {whose if password is None else 'this password'}.") from error
+    except ldap.LDAPError as error:
+        raise PeerFailure(f"{name} cannot be reached: {_told(error)}.") from error
+    try:
+        yield connection
+    finally:
+        connection.unbind_s()
+
+
+def _log_in(connection: Any, uri: str, password: str | None, authority: Path) -> None:
+    secure = uri.startswith("ldaps:")
+    if secure or password is not None:
+        connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(authority))
+        connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+        connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+    if password is None:
+        connection.sasl_interactive_bind_s("", ldap.sasl.gssapi())
+        return
+    if not secure:
+        connection.start_tls_s()
+    connection.simple_bind_s(DIRECTORY_MANAGER, password)
 
 
 def _told(error: ldap.LDAPError) -> str:

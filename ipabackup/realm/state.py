@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
-from ipabackup.directory.agreements import Replica
+from ipabackup.directory.agreements import Door, Replica, doors
 from ipabackup.directory.instances import Instance, normalised
 from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.server import Machine
@@ -73,13 +73,14 @@ class Look:
     """Connections to all masters that can be reached, beginning here; a context manager.
 
     The masters are those that any of them lists below ``cn=masters``.  Here every instance is asked, on other
-    masters the one with the domain.
+    masters the one with the domain, and those that any agreement leads to.
     """
 
     def __init__(self, view: Viewpoint) -> None:
         self._view = view
         self._stack = ExitStack()
         self._connections: dict[str, list[Master]] = {}
+        self._opened: set[Door] = set()
 
     def __enter__(self) -> Look:
         masters = self._view.machine.masters
@@ -103,20 +104,19 @@ class Look:
             name = waiting.pop(0)
             try:
                 connections = self._reached(name)
-                replicas = {
-                    normalised(replica.suffix): replica for master in connections for replica in master.replicas()
-                }
+                replicas = _replicas(connections)
                 listed = {host for master in connections for host in master.masters(self._view.basedn)}
             except PeerFailure as error:
                 if name == self._view.host:
                     raise
                 unreachable[name] = error.message
-                self._connections.pop(name, None)
+                self._forget(name)
                 continue
             found[name] = MasterState(name, replicas)
             names |= listed
             asked = listed if only is None else listed & set(only)
             waiting += sorted(asked - set(found) - set(unreachable) - set(waiting))
+        self._look_behind(found, unreachable)
         homes = {
             normalised(backend.suffix): instance.name
             for instance in self._view.instances
@@ -135,7 +135,7 @@ class Look:
                 if name == self._view.host:
                     raise
                 unreachable[name] = error.message
-                self._connections.pop(name, None)
+                self._forget(name)
                 del masters[name]
                 continue
             masters[name] = replace(one, contents=contents)
@@ -148,9 +148,42 @@ class Look:
                 return Content(master.count(suffix) or None, tuple(master.conflicts(suffix)))
         return Content(None)
 
+    def _look_behind(self, found: dict[str, MasterState], unreachable: dict[str, str]) -> None:
+        """Ask the further instances as well that agreements lead to, and of those that were `found` belong to one."""
+        names = {name.lower(): name for name in found if name != self._view.host}
+        tried: set[Door] = set()
+        while waiting := sorted(
+            door
+            for one in found.values()
+            for replica in one.replicas.values()
+            for door in doors(replica.agreements)
+            if door.host in names and door not in self._opened | tried
+        ):
+            for door in waiting:
+                name = names[door.host]
+                tried.add(door)
+                try:
+                    master = self._stack.enter_context(self._view.machine.masters.through(door, self._view.password))
+                    replicas = {**found[name].replicas, **_replicas([master])}
+                except PeerFailure as error:
+                    unreachable[name] = error.message
+                    continue
+                self._opened.add(door)
+                self._connections[name].append(master)
+                found[name] = MasterState(name, replicas)
+
+    def _forget(self, name: str) -> None:
+        """Connect anew next time."""
+        self._connections.pop(name, None)
+        self._opened = {door for door in self._opened if door.host != name.lower()}
+
     def _reached(self, name: str) -> list[Master]:
         if name not in self._connections:
             self._connections[name] = [
                 self._stack.enter_context(self._view.machine.masters.at(name, self._view.password))
             ]
         return self._connections[name]
+
+
+def _replicas(connections: Iterable[Master]) -> dict[str, Replica]:
+    return {normalised(replica.suffix): replica for master in connections for replica in master.replicas()}

@@ -71,8 +71,10 @@ def require_supply(
     with _trusted(backup, machine.places.authority) as authority:
         for name in peers.names:
             try:
-                with machine.masters.at(name, options.password, authority) as master:
-                    suppliers.append(Supplier(name, tuple(master.replicas()), master.retention()))
+                with peers.opened(name, authority) as masters:
+                    replicas = tuple(replica for master in masters for replica in master.replicas())
+                    kept = {suffix: limit for master in masters for suffix, limit in master.retention().items()}
+                suppliers.append(Supplier(name, replicas, kept))
             except PeerFailure as error:
                 unreachable.append(error.message)
     if not suppliers:

@@ -31,7 +31,7 @@ from ipabackup.restore.databases import (
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
-from ipabackup.server import Machine, Server, realm_masters, running_instances
+from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -78,6 +78,7 @@ def plan_data_restore(
     chosen = choose(backup, server, options, alone=len(masters) == 1)
     suffixes = [backend.suffix for one in chosen for backend in one.backends]
     peers = Peers(server.host, names, options.password, machine, younger_than(record, names, suffixes))
+    peers.doors |= {*record.doors, *further_doors(server)}
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if one.target in running]
     if options.online and len(active) < len(chosen):

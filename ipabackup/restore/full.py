@@ -31,7 +31,7 @@ from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
-from ipabackup.server import Machine, Server, realm_masters, running_instances
+from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -73,6 +73,7 @@ def plan_full_restore(
     names = _peer_names(backup, server, machine)
     suffixes = [backend.suffix for instance in record.instances for backend in instance.backends]
     peers = Peers(header.host, names, options.password, machine, younger_than(record, names, suffixes))
+    peers.doors |= {*record.doors, *(further_doors(server) if server is not None else ())}
     catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
     fill_peers = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))
@@ -317,6 +318,7 @@ def _data(run: _Run, report: Reporter) -> None:
     instances = {instance.name: instance for instance in discover_instances(run.machine.places.directory_config)}
     if run.options.authoritative:
         run.peers.disable_own(list(instances.values()), report)
+        run.peers.disable_further(report)
     for record in run.backup.record.instances:
         if record.name not in instances:
             raise IpaBackupError(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipabackup.directory.agreements import Agreement, agreements_in, disabled_in
+from ipabackup.directory.agreements import Agreement, Door, agreements_in, disabled_in, doors
 from ipabackup.directory.instances import Instance, normalised
-from ipabackup.directory.masters import PeerFailure
+from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.verdict import tool
 from ipabackup.record import ServerRecord
@@ -27,7 +28,8 @@ class Peers:
     `names` are those of the running directory, or, when that is down or gone, those that the backup knows.
     `unreachable` leads from a name to the reason, `ways` from a suffix (normalised) to whom each master sends it.
     `younger` are those of `names` that are no masters any more with the restored data: it has neither their keys nor
-    their place in the realm.
+    their place in the realm.  Behind `doors` are further instances of masters, as far as agreements told of them;
+    `seen` are those whose agreements were switched off, or that could not be reached for that.
     """
 
     host: str
@@ -37,6 +39,8 @@ class Peers:
     younger: tuple[str, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
     ways: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    doors: set[Door] = field(default_factory=set)
+    seen: set[Door] = field(default_factory=set)
     reinitialized: bool = False
 
     def step(self) -> Step:
@@ -45,15 +49,47 @@ class Peers:
 
     def _disable(self, report: Reporter) -> None:
         for name in self.names:
-            try:
-                with self.machine.masters.at(name, self.password) as master:
-                    self.learn(name, master.agreements())
-                    switched = master.disable()
-            except PeerFailure as error:
-                self.unreachable[name] = error.message
-                report.note(f"Not reached: {error.message}")
-                continue
-            report.note(f"{name}: {len(switched)} agreements switched off")
+            self._silence(name, None, report)
+        self.disable_further(report)
+
+    def disable_further(self, report: Reporter) -> None:
+        """Switch off the agreements of the further instances of other masters that have been heard of since."""
+        while waiting := sorted(door for name in self.names for door in self.doors_of(name) if door not in self.seen):
+            for door in waiting:
+                self.seen.add(door)
+                self._silence(door.host, door, report)
+
+    def _silence(self, name: str, door: Door | None, report: Reporter) -> None:
+        told = name if door is None else f"{name}, port {door.port}"
+        try:
+            with self._logged_in(name, door) as master:
+                self.learn(name, master.agreements())
+                switched = master.disable()
+        except PeerFailure as error:
+            self.unreachable[name] = error.message
+            report.note(f"Not reached: {error.message}")
+            return
+        report.note(f"{told}: {len(switched)} agreements switched off")
+
+    def _logged_in(self, name: str, door: Door | None, authority: Path | None = None) -> AbstractContextManager[Master]:
+        masters = self.machine.masters
+        if door is None:
+            return masters.at(name, self.password, authority)
+        return masters.through(door, self.password, authority)
+
+    @contextmanager
+    def opened(self, name: str, authority: Path | None = None) -> Iterator[list[Master]]:
+        """The instances of another master, the one with the domain first (see Masters for `authority`).
+
+        Raises PeerFailure when one of them is out of reach.
+        """
+        with ExitStack() as stack:
+            ways = (None, *self.doors_of(name))
+            yield [stack.enter_context(self._logged_in(name, door, authority)) for door in ways]
+
+    def doors_of(self, name: str) -> list[Door]:
+        """Where the further instances of a master are reached."""
+        return sorted(door for door in self.doors if door.host == name.lower())
 
     def disable_own(self, instances: list[Instance], report: Reporter) -> None:
         """Switch off the agreements in the configuration of stopped instances."""
@@ -67,8 +103,9 @@ class Peers:
                 report.note(f"slapd-{instance.name}: {count} agreements switched off")
 
     def learn(self, supplier: str, agreements: Iterable[Agreement]) -> None:
-        """Note whom a master supplies: each has to be re-initialised by a neighbour."""
+        """Note whom a master supplies, and where: each has to be re-initialised by a neighbour."""
         for agreement in agreements:
+            self.doors |= doors([agreement])
             ways = self.ways.setdefault(normalised(agreement.suffix), {})
             ways.setdefault(supplier.lower(), set()).add(agreement.consumer.lower())
 

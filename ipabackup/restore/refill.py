@@ -9,7 +9,7 @@ from ipabackup.errors import Incomplete, Refused, UsageError
 from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestorePlan, check_given_password
 from ipabackup.restore.reinitialize import reinitialize
-from ipabackup.server import Machine, Server, realm_masters, running_instances
+from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 
 
@@ -35,6 +35,7 @@ def plan_refill(server: Server, named: Collection[str], password: str | None, ma
     left = sorted(name for key, name in others.items() if key not in wanted)
     check_given_password(password, server, machine)
     peers = Peers(server.host, names, password, machine)
+    peers.doors |= further_doors(server)
     suffixes = [backend.suffix for instance in server.instances for backend in instance.backends]
 
     def fill(report: Reporter) -> None:
@@ -56,8 +57,9 @@ def _learn(peers: Peers, server: Server, others: Collection[str], machine: Machi
             peers.learn(server.host, master.agreements())
     for name in others:
         try:
-            with machine.masters.at(name, peers.password) as master:
-                peers.learn(name, master.agreements())
+            with peers.opened(name) as masters:
+                for master in masters:
+                    peers.learn(name, master.agreements())
         except PeerFailure:
             continue
 

@@ -241,7 +241,8 @@ class _Walk:
     def _admit(self, supplier: str, consumer: str) -> None:
         """Have a master that lost the domain's data, and with it the accounts of its suppliers, let one of them in."""
         known = self._admitted.get(consumer, set())
-        for master in self._reached(consumer):
+        # The first holds the domain, and with it the accounts; a further instance has accounts of its own.
+        for master in self._reached(consumer)[:1]:
             if supplier not in known and not master.holds(self._basedn):
                 self._admitted.setdefault(consumer, set()).add(supplier)
                 self._report.note(f"{consumer} has no data of the domain: it is told who {supplier} is")
@@ -258,7 +259,7 @@ class _Walk:
             try:
                 for master in (one for supplier in suppliers for one in self._reached(supplier)):
                     master.disable()
-                for master in self._reached(consumer):
+                for master in self._reached(consumer)[:1]:
                     master.dismiss()
             except PeerFailure as error:
                 self._report.warn(error.message)
@@ -379,14 +380,14 @@ class _Walk:
     def _reached(self, name: str, *, needed: bool = True) -> list[Master]:
         if name not in self._masters:
             try:
-                opened = self._stack.enter_context(self._machine.masters.at(name, self._peers.password))
+                opened = self._stack.enter_context(self._peers.opened(name))
             except PeerFailure as error:
                 if needed:
                     self._trouble(name, error.message)
                 else:
                     self._report.note(error.message)
                 return []
-            self.join(name, opened)
+            self._masters[name] = opened
         return self._masters[name]
 
     def stir(self, suffixes: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import ldap
 import pytest
 
 from ipabackup.directory import masters
-from ipabackup.directory.agreements import Agreement
+from ipabackup.directory.agreements import Agreement, Door
 from ipabackup.directory.masters import LdapMaster, LdapMasters, PeerFailure
 
 AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
@@ -183,3 +183,73 @@ def test_nobody_answers_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) ->
         pass
     monkeypatch.setattr(masters, "_PORT", port)
     assert not LdapMasters().answers("127.0.0.1")
+
+
+class _Stranger:
+    """A directory that notes how it is logged in to, and what of its replication it shows: nothing, or a replica."""
+
+    def __init__(self, replicas: list[tuple[str, dict[str, list[bytes]]]]) -> None:
+        self.deeds: list[str] = []
+        self._replicas = replicas
+
+    def set_option(self, option: int, value: object) -> None:
+        if option == ldap.OPT_X_TLS_REQUIRE_CERT:
+            self.deeds.append("trust the authority only")
+
+    def start_tls_s(self) -> None:
+        self.deeds.append("begin TLS")
+
+    def simple_bind_s(self, dn: str, password: str) -> None:
+        self.deeds.append(f"tell {password}")
+
+    def sasl_interactive_bind_s(self, who: str, way: object) -> None:
+        self.deeds.append("show a ticket")
+
+    def search_s(self, *words: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        return self._replicas
+
+    def unbind_s(self) -> None:
+        self.deeds.append("leave")
+
+
+@pytest.mark.row("R8", "L6")
+@pytest.mark.parametrize(
+    ("ldaps", "password", "expected"),
+    [
+        (False, "Secret", ["trust the authority only", "begin TLS", "tell Secret"]),
+        (True, "Secret", ["trust the authority only", "tell Secret"]),
+        (False, None, ["show a ticket"]),
+        (True, None, ["trust the authority only", "show a ticket"]),
+    ],
+)
+def test_a_password_is_told_to_a_further_instance_by_tls_only(
+    monkeypatch: pytest.MonkeyPatch, ldaps: bool, password: str | None, expected: list[str]
+) -> None:
+    shown = [("cn=replica", {"objectClass": [b"nsds5replica"], "nsds5replicaroot": [b"o=ipaca"]})]
+    stranger = _Stranger(shown)
+    uris: list[str] = []
+
+    def initialize(uri: str) -> _Stranger:
+        uris.append(uri)
+        return stranger
+
+    monkeypatch.setattr(ldap, "initialize", initialize)
+    with LdapMasters().through(Door("ipa2", 7389, ldaps), password) as master:
+        assert [replica.suffix for replica in master.replicas()] == ["o=ipaca"]
+    assert uris == ["ldaps://ipa2:7389" if ldaps else "ldap://ipa2:7389"]
+    assert stranger.deeds == [*expected, "leave"]
+
+
+@pytest.mark.row("R8", "L6")
+def test_a_further_instance_that_shows_nothing_of_its_replication_is_out_of_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has no accounts of the domain: whoever logs in by a ticket is nobody there."""
+    stranger = _Stranger([])
+    monkeypatch.setattr(ldap, "initialize", lambda uri: stranger)
+    with (
+        pytest.raises(PeerFailure, match=r"ipa2:7389 shows nothing.*-p"),
+        LdapMasters().through(Door("ipa2", 7389), None),
+    ):
+        pytest.fail("it cannot be asked to switch off what it does not show")
+    assert stranger.deeds[-1] == "leave"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from ipabackup.directory.agreements import Agreement, Replica, Retention
+from ipabackup.directory.agreements import Agreement, Door, Replica, Retention
 from ipabackup.directory.compact import Compacted
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Backend, Instance
@@ -15,6 +15,9 @@ from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID, LdifSummary, count_entr
 from ipabackup.directory.masters import Flow, PeerFailure, Refreshing
 from ipabackup.directory.vectors import Vector
 from ipabackup.errors import DirectoryDied, DirectoryFailure, WrongPassword
+
+#: Where an authority's own instance takes connections.
+AUTHORITY_PORT = 7389
 
 
 class FakeDirectory:
@@ -107,7 +110,8 @@ class FakeMasters:
 
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
     `emptied` has lost the domain's data.  An earlier command gave up filling those in `given_up`.  `generations` are of
-    the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.
+    the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.  A name with a port
+    behind is a further instance, with the authority's records.
     """
 
     def __init__(self, name: str, deeds: list[str]) -> None:
@@ -134,7 +138,10 @@ class FakeMasters:
 
     @contextmanager
     def here(self, uri: str) -> Iterator[FakeMaster]:
-        with self._connected(self.name) as master:
+        further = f"{self.name}:{AUTHORITY_PORT}"
+        with self._connected(
+            further if instance_at(uri) == "PKI-IPA" and further in self.agreements else self.name
+        ) as master:
             yield master
 
     @contextmanager
@@ -144,6 +151,11 @@ class FakeMasters:
             self.at_first_refusal()
             raise PeerFailure(f"{host} cannot be reached: no route.")
         with self._connected(host) as master:
+            yield master
+
+    @contextmanager
+    def through(self, door: Door, password: str | None, authority: Path | None = None) -> Iterator[FakeMaster]:
+        with self.at(f"{door.host}:{door.port}", password, authority) as master:
             yield master
 
     @contextmanager
@@ -175,18 +187,23 @@ class FakeMaster:
         return [
             Agreement(
                 f"cn=meTo{consumer}",
-                "dc=example,dc=test",
-                consumer,
+                self._suffix,
+                consumer.partition(":")[0],
                 enabled and (self._name, consumer) not in self._realm.off,
+                door=Door(consumer.partition(":")[0], AUTHORITY_PORT) if ":" in consumer else None,
             )
             for consumer in self._realm.agreements.get(self._name, [])
         ]
+
+    @property
+    def _suffix(self) -> str:
+        return "o=ipaca" if ":" in self._name else "dc=example,dc=test"
 
     def replicas(self) -> list[Replica]:
         self._realm.at_each_look()
         number = 4 + sorted(self._realm.agreements).index(self._name) if self._name in self._realm.agreements else 4
         vector = Vector(self._realm.generations.get(self._name, "old"), self._realm.newest.get(self._name, {}))
-        return [Replica("dc=example,dc=test", number, vector, tuple(self.agreements()))]
+        return [Replica(self._suffix, number, vector, tuple(self.agreements()))]
 
     def disable(self) -> list[Agreement]:
         self._realm.deeds.append(f"disable {self._name}")
@@ -201,27 +218,27 @@ class FakeMaster:
         return self.agreements()
 
     def retention(self) -> dict[str, Retention]:
-        return {"dc=example,dc=test": self._realm.kept.get(self._name, Retention())}
+        return {self._suffix: self._realm.kept.get(self._name, Retention())}
 
     def begin_refresh(self, agreement: Agreement) -> Refreshing:
-        self._realm.deeds.append(f"refresh {agreement.consumer} from {self._name}")
+        self._realm.deeds.append(f"refresh {_called(agreement)} from {self._name}")
         return Refreshing({"window": [b"usual"]}, agreement.consumer in self._realm.given_up)
 
     def refreshed(self, agreement: Agreement) -> str | None:
-        if agreement.consumer in self._realm.given_up:
-            self._realm.given_up.remove(agreement.consumer)
+        consumer = _called(agreement)
+        if consumer in self._realm.given_up:
+            self._realm.given_up.remove(consumer)
             return "Error (-2) Total update aborted: the connection was lost"
-        if self._realm.busy.get(agreement.consumer, 0):
-            self._realm.busy[agreement.consumer] -= 1
+        if self._realm.busy.get(consumer, 0):
+            self._realm.busy[consumer] -= 1
             return "Error (1) Replication error acquiring replica: replica busy"
-        if agreement.consumer in self._realm.dying:
+        if consumer in self._realm.dying:
             return None
-        if agreement.consumer in self._realm.broken:
+        if consumer in self._realm.broken:
             return "Error (-1) it broke"
-        known = self._name in self._realm.admitted.get(agreement.consumer, set())
-        if agreement.consumer in self._realm.emptied and not known:
+        if consumer in self._realm.emptied and self._name not in self._realm.admitted.get(consumer, set()):
             return "Error (49) Invalid credentials"
-        self._realm.generations[agreement.consumer] = self._realm.generations[self._name]
+        self._realm.generations[consumer] = self._realm.generations[self._name]
         return "Error (0) Total update succeeded"
 
     def switch(self, agreement: Agreement, state: str) -> None:
@@ -235,7 +252,7 @@ class FakeMaster:
         self._realm.deeds.append(f"own change {self._name}")
 
     def holds(self, suffix: str) -> bool:
-        return self._name not in self._realm.emptied
+        return suffix == self._suffix and self._name not in self._realm.emptied
 
     def admit(self, supplier: str) -> None:
         self._realm.deeds.append(f"admit {supplier} to {self._name}")
@@ -252,7 +269,14 @@ class FakeMaster:
         return []
 
     def masters(self, basedn: str) -> dict[str, frozenset[str]]:
-        return {name: frozenset() for name in (self._realm.name, *self._realm.agreements)}
+        if ":" in self._name:
+            return {}
+        return {name: frozenset() for name in (self._realm.name, *self._realm.agreements) if ":" not in name}
+
+
+def _called(agreement: Agreement) -> str:
+    """What the consumer's instance is called here."""
+    return agreement.consumer if agreement.door is None else f"{agreement.door.host}:{agreement.door.port}"
 
 
 def instance_at(uri: str) -> str:
