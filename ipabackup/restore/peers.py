@@ -145,6 +145,10 @@ class Peers:
         )
         for name, command in self.commands():
             report.show(f"  {name}: {command}")
+        others = [name for name in self.names if name not in self.younger]
+        if others:
+            named = "".join(f" --peer {name}" for name in others) if self.younger else ""
+            report.show(f"Or on {self.host}, for all of them: ipa-restore --reinitialize-peers{named}")
         for name in self.younger:
             report.warn(stranded(name))
         if self.unreachable:

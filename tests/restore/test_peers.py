@@ -19,6 +19,7 @@ from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, reinitialize
 from ipabackup.restore.peers import Peers, younger_than
 from ipabackup.restore.refill import plan_refill
+from ipabackup.steps import Event, Reporter
 from tests.host_of_its_own import OwnHost
 from tests.realm.realms import change
 from tests.restore.deeds import planned, restored, uninstalled
@@ -33,6 +34,7 @@ def test_agreements_on_other_masters_are_off_before_data_is_touched(
     notes = restored(host, backup)
     assert host.directory.deeds[:2] == [f"disable {second_master}", "unarchive EXAMPLE-TEST"]
     assert any(f"{second_master}: ipa-replica-manage re-initialize --from=ipa1.example.test" in note for note in notes)
+    assert "Or on ipa1.example.test, for all of them: ipa-restore --reinitialize-peers" in notes
 
 
 @pytest.mark.row("R15")
@@ -52,6 +54,20 @@ def test_the_commands_to_type_go_outward_and_name_the_neighbour_that_was_filled_
         ("ipa4", "ipa-replica-manage re-initialize --from=ipa2"),
         ("ipa5", "ipa-replica-manage re-initialize --from=ipa1"),
     ]
+
+
+@pytest.mark.row("R8", "T12")
+def test_the_command_for_all_leaves_out_who_is_no_master_any_more(host: OwnHost) -> None:
+    said: list[str] = []
+
+    def note(event: Event) -> None:
+        said.append(event.message)
+
+    Peers("ipa1", ("ipa2", "ipa3"), None, host.machine, ("ipa3",)).conclude(Reporter([note]))
+    assert "Or on ipa1, for all of them: ipa-restore --reinitialize-peers --peer ipa2" in said
+    said.clear()
+    Peers("ipa1", ("ipa3",), None, host.machine, ("ipa3",)).conclude(Reporter([note]))
+    assert not any("reinitialize-peers" in line for line in said), "nobody is left"
 
 
 @pytest.mark.row("R8")
