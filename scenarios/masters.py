@@ -47,6 +47,15 @@ def install_from_file(
     return replica.run(argv, check=check, timeout=900)
 
 
+def enrol_client(host: Host, *servers: Host) -> CommandResult:
+    """Enrol a host into its realm: with servers that DNS names, or, where there is none, with these."""
+    topology = host.topology
+    where = ["--domain", topology.domain]
+    if servers:
+        where += ["--realm", topology.realm, *(f"--server={server.fqdn}" for server in servers)]
+    return host.run(["ipa-client-install", "-U", *where, "-p", "admin", "-w", topology.passwords.admin])
+
+
 def entry_exists(host: Host, dn: str, port: int = 389) -> bool:
     """Whether a master's directory (the instance on this port) has an entry."""
     import ldap

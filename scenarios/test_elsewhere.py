@@ -15,7 +15,7 @@ from scenarios.conftest import RealmMaker
 
 #: A server that has no CA either; and for cases that want more than a server, what they get.
 SERVER = "corp"
-REALMS = {"T10": "corp-line", "T11": "corp-line", "T12": "corp-spare", "T14": "corp-line"}
+REALMS = {"T8": "corp-spare", "T10": "corp-line", "T11": "corp-line", "T12": "corp-spare", "T14": "corp-line"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

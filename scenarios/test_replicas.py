@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lab.execute import CommandResult
 from lab.host import Host
 from lab.realm import Realm
 from lab.waiting import wait_for
-from scenarios.conftest import RealmMaker
 from scenarios.deeds import back_up, restore, uninstall
 from scenarios.masters import (
     assert_one_realm,
@@ -15,6 +15,7 @@ from scenarios.masters import (
     check_realm,
     conflicts,
     disconnect,
+    enrol_client,
     entry_exists,
     install_from_file,
     prepare,
@@ -156,29 +157,29 @@ def test_a_replica_from_its_file_after_the_authoritys_port_was_taken(realm: Real
 
 
 @pytest.mark.row("T8", "L3")
-def test_a_restored_server_gets_a_replica_and_a_client(make_realm: RealmMaker) -> None:
+@pytest.mark.topology("spare")
+def test_a_restored_server_gets_a_replica_and_a_client(realm: Realm) -> None:
     """Backup, restore; then a replica, a client, agreements looked after, the client unenrolled, both replicate."""
-    realm = make_realm("spare")
-    master, replica, client = realm.master, realm.host("ipa2"), realm.host("client1")
+    master, replica, client = realm.hosts.values()
+    dns = "dns" in master.member.capabilities
     backup = back_up(master)
     uninstall(master)
     restore(master, backup)
 
     prepare(master, replica)
-    install_from_file(replica, "--setup-ca", "--setup-dns", "--no-forwarders")
-    client.run(["ipa-client-install", "-U", "--domain", realm.topology.domain, "-p", "admin", "-w", "Secret123"])
+    install_from_file(replica, "--setup-ca", *(("--setup-dns", "--no-forwarders") if dns else ()))
+    enrol_client(client, *(() if dns else (master,)))
     assert "admin" in client.run(["id", "admin"]).stdout
     client.kinit()
     assert_replicate(master, replica, tag="before")
 
-    listed = master.run(["ipa-replica-manage", "-p", "Secret123", "list"]).lines
-    assert listed == ["ipa1.example.test: master", "ipa2.example.test: master"]
-    shown = master.run(["ipa-replica-manage", "-v", "-p", "Secret123", "list", master.fqdn]).stdout
-    assert "ipa2.example.test: replica" in shown
+    assert _managed(master, "list").lines == [f"{host.fqdn}: master" for host in (master, replica)]
+    shown = _managed(master, "-v", "list", master.fqdn).stdout
+    assert f"{replica.fqdn}: replica" in shown
     assert "Error (0) Total update succeeded" in shown
-    master.run(["ipa-replica-manage", "-p", "Secret123", "re-initialize", f"--from={replica.fqdn}"])
-    replica.run(["ipa-csreplica-manage", "-p", "Secret123", "force-sync", f"--from={master.fqdn}"])
-    last = master.run(["ipa-replica-manage", "-p", "Secret123", "disconnect", master.fqdn, replica.fqdn], check=False)
+    _managed(master, "re-initialize", f"--from={replica.fqdn}")
+    _managed(replica, "force-sync", f"--from={master.fqdn}", tool="ipa-csreplica-manage")
+    last = _managed(master, "disconnect", master.fqdn, replica.fqdn, check=False)
     assert last.status == 1
     assert "Cannot remove the last replication link" in last.stderr
 
@@ -188,10 +189,15 @@ def test_a_restored_server_gets_a_replica_and_a_client(make_realm: RealmMaker) -
     assert "Keytab: False" in master.run(["ipa", "host-show", client.fqdn]).stdout
     assert_replicate(replica, master, tag="after")
 
-    master.run(["ipa-replica-manage", "-p", "Secret123", "del", "--force", replica.fqdn])
-    assert master.run(["ipa-replica-manage", "-p", "Secret123", "list"]).lines == ["ipa1.example.test: master"]
+    _managed(master, "del", "--force", replica.fqdn)
+    assert _managed(master, "list").lines == [f"{master.fqdn}: master"]
     assert not master.agreement_states()
     assert_one_realm(master)
+
+
+def _managed(host: Host, *words: str, tool: str = "ipa-replica-manage", check: bool = True) -> CommandResult:
+    """Look after a master's agreements, as Directory Manager."""
+    return host.run([tool, "-p", host.topology.passwords.directory_manager, *words], check=check)
 
 
 @pytest.mark.row("P6", "T15")
