@@ -122,10 +122,6 @@ def test_a_server_catches_up_with_a_peer_that_still_has_all_changes_and_no_other
         assert why in result.stderr
         assert first.run(since).stdout == started, "the directory server was stopped"
 
-    offline, backup = backup, back_up(first, "--data", "--online")
-    refused("made while the directory ran", *password_options(first))
-    backup = offline
-
     first.run(["kdestroy"])
     refused(f"{second.fqdn}: there is neither a password (-p) nor a Kerberos ticket")
 
@@ -140,6 +136,33 @@ def test_a_server_catches_up_with_a_peer_that_still_has_all_changes_and_no_other
     # The peer keeps changes for a second now: what the backup ends with is older, and it could not go on from there.
     _keep_changes(second, "1s")
     refused(f"{second.fqdn} keeps changes of {first.topology.suffix} for 1 s", *password_options(first))
+
+
+@pytest.mark.row("R9")
+@pytest.mark.parametrize("options", [("--data",), ("--data", "--online"), ()], ids=["data", "online", "full"])
+def test_what_a_server_wrote_itself_comes_back_to_it_from_a_peer_that_has_no_news(
+    pair: tuple[Host, Host], options: tuple[str, ...]
+) -> None:
+    """That does not look by itself, and with the first change that the restored server makes it would be too late."""
+    first, second = pair
+    first.kinit()
+    # What the database does not yet say of itself, in a copy of a running one.
+    _assert_arrives(first, second, "before")
+    backup = back_up(first, *options)
+    first.kinit()
+    _assert_arrives(first, second, "own")
+    _assert_arrives(second, first, "others")
+    assert_one_realm(first, second)
+
+    said = restore(first, backup, "-v", "--replication=catch-up", *password_options(first)).stdout
+    assert f"{second.fqdn} has sent all of {first.topology.suffix}" in said, "what it had sent itself it would not take"
+    first.kinit()
+    assert _knows(first, "before")
+    assert _knows(first, "own")
+    assert _knows(first, "others")
+    # Changes of its own reach the other one: the server knows what it had sent before.
+    _assert_arrives(first, second, "again")
+    assert_one_realm(first, second)
 
 
 @pytest.mark.row("R8", "R9", "R15", "T10")

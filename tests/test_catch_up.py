@@ -15,7 +15,7 @@ from ipabackup.directory.agreements import Agreement, Replica, Retention
 from ipabackup.directory.vectors import Vector
 from ipabackup.errors import CannotCatchUp, IpaBackupError
 from ipabackup.restore import RestoreOptions, RestorePlan, plan_restore
-from ipabackup.restore.catch_up import Supplier, backup_vectors, obstacles
+from ipabackup.restore.catch_up import Supplier, backup_vectors, copied_live, obstacles
 from ipabackup.store import open_backup
 from tests.fakes.directory import FakeDirectory, FakeRunning
 from tests.host_of_its_own import HOST, OwnHost, make_host
@@ -186,16 +186,18 @@ def test_catching_up_with_nobody_is_refused_and_one_of_several_masters_is_enough
 
 
 @pytest.mark.row("R9")
-def test_catching_up_from_a_copy_of_a_running_directory_is_refused(host: OwnHost) -> None:
-    options = BackupOptions(data=True, online=True, target=host.backups)
-    plan = plan_backup(host.server(), options, host.machine)
+@pytest.mark.parametrize(
+    ("library", "online", "expected"), [("mdb", True, True), ("mdb", False, False), ("bdb", True, False)]
+)
+def test_a_copy_of_a_running_database_goes_further_than_it_says_on_mdb(
+    host: OwnHost, library: str, online: bool, expected: bool
+) -> None:
+    plan = plan_backup(host.server(), BackupOptions(data=True, target=host.backups), host.machine)
     host.run(plan.plan)
     assert plan.path is not None
-    with pytest.raises(CannotCatchUp, match="made while the directory ran") as caught:
-        planned(host, plan.path)
-    assert "without --hot and --online" in caught.value.remedy
-    planned(host, plan.path, peer_check=False)
-    planned(host, plan.path, authoritative=True)
+    record = open_backup(plan.path, Keyring(), host.processes).record
+    (instance,) = record.instances
+    assert copied_live(replace(record, online=online, instances=(replace(instance, library=library),))) == expected
 
 
 @pytest.mark.row("R9", "R14")

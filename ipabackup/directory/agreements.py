@@ -6,7 +6,7 @@ Attributes and their meaning are 389 DS's (configuration reference, "cn=replica"
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -235,16 +235,27 @@ def agreements_in(dse: bytes) -> list[Agreement]:
     ]
 
 
-def disabled_in(dse: bytes) -> tuple[bytes, int]:
-    """The configuration `dse` with every agreement switched off, and how many there are."""
-    count = 0
+def switched_in(dse: bytes, state: str, which: Collection[str] | None = None) -> tuple[bytes, tuple[str, ...]]:
+    """The configuration `dse` with agreements switched ``on`` or ``off``, and the normalised DNs of those that were not
+    so: of all, or of those that are named (normalised) in `which`.
+    """
+    changed = {
+        normalised(agreement.dn)
+        for agreement in agreements_in(dse)
+        if agreement.enabled != (state == "on") and (which is None or normalised(agreement.dn) in which)
+    }
     records = []
     for record in re.split(rb"\n\n+", dse.rstrip(b"\n")):
         lines = record.replace(b"\n ", b"").split(b"\n")
-        if f"objectclass: {_AGREEMENT}".encode() in [line.lower() for line in lines]:
-            count += 1
+        if _name_of(lines) in changed:
             kept = [line for line in lines if not line.lower().startswith(f"{ENABLED}:".lower().encode())]
-            records.append(b"\n".join([*kept, f"{ENABLED}: off".encode()]))
+            records.append(b"\n".join([*kept, f"{ENABLED}: {state}".encode()]))
         else:
             records.append(record)
-    return b"\n\n".join(records) + b"\n\n", count
+    return b"\n\n".join(records) + b"\n\n", tuple(sorted(changed))
+
+
+def _name_of(lines: Iterable[bytes]) -> str:
+    """The normalised DN of a record; "" for one without."""
+    dn = next((line for line in lines if line.lower().startswith(b"dn: ")), b"")
+    return normalised(dn[4:].decode("utf-8", "surrogateescape")) if dn else ""

@@ -22,6 +22,7 @@ from ipabackup.directory.ldif_scan import ruv_of
 from ipabackup.directory.masters import PeerFailure
 from ipabackup.directory.vectors import Vector, parse_vector, seconds_of
 from ipabackup.errors import CannotCatchUp
+from ipabackup.record import ServerRecord
 from ipabackup.restore.peers import Peers
 from ipabackup.restore.plan import RestoreOptions
 from ipabackup.server import Machine
@@ -56,16 +57,6 @@ def require_supply(
         if all(len(vector.newest) <= 1 for vector in vectors.values()):
             return []
         raise _refused(["the backup does not tell which other masters there are"])
-    if backup.record.online and any(instance.library == "mdb" for instance in backup.record.instances):
-        # The server throws such a copy's changelog away; the others then get nothing from it any more.
-        raise CannotCatchUp(
-            "The backup was made while the directory ran, so it does not know up to which change it goes, and this "
-            "server could not supply the other masters afterwards.",
-            state="Nothing was changed.",
-            remedy="Catch up from a backup that was made without --hot and --online; or restore this one with "
-            "--replication=authoritative; or insist with --skip-peer-check, and fill this server from another master "
-            "afterwards: ipa-replica-manage re-initialize --from=HOST (ipa-csreplica-manage likewise).",
-        )
     suppliers: list[Supplier] = []
     unreachable: list[str] = []
     with _trusted(backup, machine.places.authority) as authority:
@@ -89,6 +80,14 @@ def require_supply(
     if reasons:
         raise _refused([*reasons, *(reason.rstrip(".") for reason in unreachable)])
     return [f"Not asked what it can supply: {reason}" for reason in unreachable]
+
+
+def copied_live(record: ServerRecord) -> bool:
+    """Whether the backup's databases go further than their vectors say, as copies of a running server's on mdb do.
+
+    A vector is written into the database only now and then.
+    """
+    return record.online and any(instance.library == "mdb" for instance in record.instances)
 
 
 def _refused(reasons: Sequence[str]) -> CannotCatchUp:

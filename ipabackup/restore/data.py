@@ -17,7 +17,7 @@ from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.errors import DirectoryDied, DirectoryFailure, Incomplete, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.aside import keep, put_back
-from ipabackup.restore.catch_up import require_supply
+from ipabackup.restore.catch_up import copied_live, require_supply
 from ipabackup.restore.databases import (
     Chosen,
     check_counts,
@@ -31,6 +31,7 @@ from ipabackup.restore.databases import (
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
+from ipabackup.restore.resume import Resumption
 from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
@@ -91,7 +92,13 @@ def plan_data_restore(
     steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
     if options.authoritative and names:
         steps += [peers.step(), Step("disable-own", "Switching own agreements off", lambda report: _mute(run, report))]
+    targets = tuple({one.target.name: one.target for one in chosen}.values())
+    resumption = None
+    if not options.authoritative and names and (options.online or run.units):
+        resumption = Resumption(peers, record.basedn, suffixes, lambda: targets, copied_live(record))
     if options.online:
+        if resumption is not None:
+            steps.append(resumption.hold())
         steps.append(Step("restore-data", "Restoring into the running directory", lambda report: _load(run, report)))
     else:
         if run.units:
@@ -104,12 +111,16 @@ def plan_data_restore(
                 )
             )
         steps.append(Step("restore-data", "Restoring the databases", lambda report: _replace(run, report)))
+        if resumption is not None:
+            steps.append(resumption.hold())
         if run.units:
             steps.append(Step("start-directory", "Starting the directory server", lambda report: _start(run, report)))
     if options.online or run.units:
         steps.append(Step("count-entries", "Counting restored entries", lambda report: _count(run, report)))
         if options.reinitialize:
             steps.append(Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report)))
+        if resumption is not None:
+            steps += resumption.resume()
         steps.append(Step("restart-sssd", "Restarting SSSD", lambda report: restart_sssd(machine)))
     steps.append(Step("check", "Looking back", lambda report: _check(run, report)))
     overwrites = tuple(

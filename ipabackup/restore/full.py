@@ -25,11 +25,12 @@ from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
-from ipabackup.restore.catch_up import require_supply
+from ipabackup.restore.catch_up import copied_live, require_supply
 from ipabackup.restore.databases import Chosen, check_counts, emptied, replace_databases, restart_sssd
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
+from ipabackup.restore.resume import Resumption
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
 from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
@@ -76,6 +77,14 @@ def plan_full_restore(
     peers.doors |= {*record.doors, *(further_doors(server) if server is not None else ())}
     catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
+    catches_up = not options.authoritative and bool(names)
+    resumption = Resumption(
+        peers,
+        record.basedn,
+        suffixes,
+        lambda: discover_instances(machine.places.directory_config),
+        copied_live(record),
+    )
     fill_peers = Step("reinitialize-peers", PEERS_TITLE, lambda report: _peers(run, report))
     steps = (
         Step("stop-services", "Stopping IPA and its services", lambda report: _stop(run, report)),
@@ -85,9 +94,11 @@ def plan_full_restore(
         Step("refresh-system", "Telling the system about restored files", lambda report: _refresh(run, report)),
         *([run.peers.step()] if options.authoritative and run.peers.names else []),
         Step("restore-data", "Restoring the directory's data", lambda report: _data(run, report)),
+        *([resumption.hold()] if catches_up else []),
         Step("start-ipa", "Starting IPA", lambda report: _start(run, report)),
         Step("count-entries", "Counting restored entries", lambda report: _count(run, report)),
         *([fill_peers] if options.reinitialize else []),
+        *(resumption.resume() if catches_up else []),
         Step("restart-sssd", "Restarting SSSD and certmonger", lambda report: _restart(run, report)),
         Step("selinux", "Setting SELinux labels and booleans", lambda report: _selinux(run, report)),
         Step("check-services", "Checking that everything runs", lambda report: _check(run, report)),

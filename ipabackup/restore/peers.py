@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipabackup.directory.agreements import Agreement, Door, agreements_in, disabled_in, doors
-from ipabackup.directory.instances import Instance, normalised
+from ipabackup.directory.agreements import Agreement, Door, agreements_in, doors, switched_in
+from ipabackup.directory.instances import DSE, Instance, normalised, read_config
 from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.verdict import tool
@@ -94,13 +94,12 @@ class Peers:
     def disable_own(self, instances: list[Instance], report: Reporter) -> None:
         """Switch off the agreements in the configuration of stopped instances."""
         for instance in instances:
-            dse = instance.config_dir / "dse.ldif"
-            content = dse.read_bytes()
+            content = read_config(instance.config_dir)
             self.learn(self.host, agreements_in(content))
-            changed, count = disabled_in(content)
-            if count:
-                _rewritten(dse, changed)
-                report.note(f"slapd-{instance.name}: {count} agreements switched off")
+            changed, switched = switched_in(content, "off")
+            if switched:
+                rewrite(instance, changed)
+                report.note(f"slapd-{instance.name}: {len(switched)} agreements switched off")
 
     def learn(self, supplier: str, agreements: Iterable[Agreement]) -> None:
         """Note whom a master supplies, and where: each has to be re-initialised by a neighbour."""
@@ -180,8 +179,9 @@ def younger_than(record: ServerRecord, names: Iterable[str], suffixes: Iterable[
     return tuple(name for name in names if name.lower() not in known)
 
 
-def _rewritten(path: Path, content: bytes) -> None:
-    """Replace a file's content in one step; owner and mode stay."""
+def rewrite(instance: Instance, content: bytes) -> None:
+    """Replace a stopped instance's configuration in one step; owner and mode of the file stay."""
+    path = instance.config_dir / DSE
     fresh = path.with_name(f".{path.name}.ipabackup")
     status = path.stat()
     fresh.write_bytes(content)

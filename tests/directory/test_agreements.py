@@ -12,12 +12,12 @@ from ipabackup.directory.agreements import (
     Replica,
     Retention,
     agreements_in,
-    disabled_in,
     duration,
     find,
     find_replicas,
     find_retention,
     status_code,
+    switched_in,
 )
 from ipabackup.directory.masters import LdapMaster
 from ipabackup.directory.vectors import Vector
@@ -66,20 +66,23 @@ class Connection:
 
 @pytest.mark.row("R8")
 def test_every_agreement_in_a_configuration_is_switched_off_and_nothing_else_changes() -> None:
-    changed, count = disabled_in(DSE)
-    assert count == 2
+    changed, names = switched_in(DSE, "off")
+    assert [name[:12] for name in names] == ["cn=catoipa2.", "cn=metoipa2."]
     text = changed.decode()
     assert text.count("nsds5ReplicaEnabled: off") == 2
     assert "nsds5replicaenabled: on" not in text
     assert text.startswith("dn: cn=config\nobjectClass: top\nnsslapd-port: 389\n\n")
-    assert disabled_in(changed) == (changed, 2)
+    assert switched_in(changed, "off") == (changed, ())
+    again, switched = switched_in(changed, "on", names[1:])
+    assert switched == names[1:]
+    assert [one.enabled for one in agreements_in(again)] == [True, False]
     assert [(one.consumer, one.enabled) for one in agreements_in(DSE)] == [("ipa2.example.test", True)] * 2
     assert not any(one.enabled for one in agreements_in(changed))
 
 
 def test_a_configuration_without_agreements_stays_as_it_is() -> None:
     plain = b"dn: cn=config\nobjectClass: top\n\n"
-    assert disabled_in(plain) == (plain, 0)
+    assert switched_in(plain, "off") == (plain, ())
 
 
 @pytest.mark.row("R8")

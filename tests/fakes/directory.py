@@ -110,8 +110,8 @@ class FakeMasters:
 
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
     `emptied` has lost the domain's data.  An earlier command gave up filling those in `given_up`.  `generations` are of
-    the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.  A name with a port
-    behind is a further instance, with the authority's records.
+    the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.  One that is `idle`
+    sends nothing.  A name with a port behind is a further instance, with the authority's records.
     """
 
     def __init__(self, name: str, deeds: list[str]) -> None:
@@ -131,6 +131,7 @@ class FakeMasters:
         self.given_up: set[str] = set()
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
+        self.idle: set[str] = set()
         self.at_each_look: Callable[[], object] = list
         self.at_first_refusal: Callable[[], object] = list
         self.kept: dict[str, Retention] = {}
@@ -207,8 +208,9 @@ class FakeMaster:
 
     def disable(self) -> list[Agreement]:
         self._realm.deeds.append(f"disable {self._name}")
+        switched = [agreement for agreement in self.agreements() if agreement.enabled]
         self._realm.enabled.discard(self._name)
-        return self.agreements()
+        return switched
 
     def enable(self, but: Collection[str] = ()) -> list[Agreement]:
         self._realm.deeds.append(" ".join((f"enable {self._name}", *(f"but to {name}" for name in sorted(but)))))
@@ -239,11 +241,21 @@ class FakeMaster:
         if consumer in self._realm.emptied and self._name not in self._realm.admitted.get(consumer, set()):
             return "Error (49) Invalid credentials"
         self._realm.generations[consumer] = self._realm.generations[self._name]
+        if consumer == self._realm.name and self._name in self._realm.newest:
+            # What others have then is said by the tests that fill them.
+            self._realm.newest[consumer] = dict(self._realm.newest[self._name])
         return "Error (0) Total update succeeded"
 
     def switch(self, agreement: Agreement, state: str) -> None:
         self._realm.deeds.append(f"switch {agreement.consumer} from {self._name} {state}")
         (self._realm.off.add if state == "off" else self._realm.off.discard)((self._name, agreement.consumer))
+        if state == "on":
+            self._realm.enabled.add(self._name)
+        if state == "on" and self._name not in self._realm.idle:
+            # It compares vectors then, and sends what its consumer lacks.
+            newest = self._realm.newest.setdefault(_called(agreement), {})
+            for number, change in self._realm.newest.get(self._name, {}).items():
+                newest[number] = max(newest.get(number, ""), change)
 
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         self._realm.flows.append((agreement.consumer, flow))

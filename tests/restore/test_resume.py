@@ -1,0 +1,208 @@
+"""A restored server gets what it missed before it makes a change of its own, and then replicates as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ipabackup.backup import BackupOptions, plan_backup
+from ipabackup.directory.agreements import Replica, agreements_in
+from ipabackup.directory.instances import read_config
+from ipabackup.directory.masters import Master
+from ipabackup.errors import DirectoryFailure, Incomplete
+from ipabackup.host.processes import CommandFailed
+from ipabackup.realm import check
+from ipabackup.restore import RestoreOptions, resume
+from ipabackup.steps import Reporter
+from tests.host_of_its_own import HOST, OwnHost, make_host
+from tests.realm.realms import change
+from tests.restore.deeds import restored
+
+SECOND, THIRD = "ipa2.example.test", "ipa3.example.test"
+UNIT = "dirsrv@EXAMPLE-TEST.service"
+AGREEMENT = """dn: cn=meTo{host}
+objectClass: nsds5replicationagreement
+nsDS5ReplicaHost: {host}
+nsDS5ReplicaRoot: dc=example,dc=test
+nsds5ReplicaEnabled: {state}
+
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
+    """A master that lacks a change of the second one, as its backup does, and none of its own."""
+    monkeypatch.setattr(check, "_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(resume, "_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(resume, "PATIENCE", 0.05)
+    monkeypatch.setattr(resume, "SETTLE_LIMIT", 0.05)
+    host = make_host(tmp_path)
+    host.services.active = {*host.services.units, UNIT}
+    host.services.ipa_units = {"krb5-kdc.service", "apache2.service", UNIT}
+    names = (HOST, SECOND, THIRD)
+    host.directory.masters.update({name: {"KDC"} for name in names[1:]})
+    host.masters.agreements = {name: [other for other in names if other != name] for name in names}
+    host.masters.generations = dict.fromkeys(names, "6a00")
+    host.masters.enabled = set(names)
+    host.masters.off = {(HOST, THIRD)}
+    host.masters.newest = {name: {4: change(1, 4), 5: change(9, 5)} for name in names}
+    host.masters.newest[HOST][5] = change(2, 5)
+    dse = host.path("/etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif")
+    added = [AGREEMENT.format(host=name, state=state) for name, state in ((SECOND, "on"), (THIRD, "off"))]
+    dse.write_text(dse.read_text() + "".join(added))
+    return host
+
+
+@pytest.fixture
+def backup(host: OwnHost) -> Path:
+    plan = plan_backup(host.server(), BackupOptions(target=host.backups), host.machine)
+    host.run(plan.plan)
+    host.directory.deeds.clear()
+    assert plan.path is not None
+    return plan.path
+
+
+OPTIONS = [
+    RestoreOptions(data=True, authoritative=False, peer_check=False),
+    RestoreOptions(data=True, online=True, authoritative=False, peer_check=False),
+    RestoreOptions(authoritative=False, peer_check=False),
+]
+
+
+@pytest.fixture(params=OPTIONS, ids=["data", "online", "full"])
+def options(request: pytest.FixtureRequest) -> RestoreOptions:
+    found: RestoreOptions = request.param
+    return found
+
+
+def states(host: OwnHost) -> dict[str, bool]:
+    """This server's agreements as its configuration has them: consumer → whether it is on."""
+    content = read_config(host.path("/etc/dirsrv/slapd-EXAMPLE-TEST"))
+    return {agreement.consumer: agreement.enabled for agreement in agreements_in(content)}
+
+
+def noted(host: OwnHost, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether any of its agreements is on, in its configuration or as it runs, at each wait for what is to arrive."""
+    seen: list[bool] = []
+    wait = resume._wait
+
+    def waiting(here: Sequence[Master], suppliers: Mapping[str, Mapping[str, Replica]], report: Reporter) -> None:
+        running = f"disable {HOST}" in host.directory.deeds
+        seen.append(HOST in host.masters.enabled if running else any(states(host).values()))
+        wait(here, suppliers, report)
+
+    monkeypatch.setattr(resume, "_wait", waiting)
+    return seen
+
+
+@pytest.mark.row("R9")
+def test_others_are_told_to_look_while_own_agreements_are_off(
+    host: OwnHost, backup: Path, options: RestoreOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = noted(host, monkeypatch)
+    with suppress(Incomplete):  # of the agreement that was off before
+        restored(host, backup, options)
+    for name in (SECOND, THIRD):
+        at = host.directory.deeds.index(f"switch {HOST} from {name} off")
+        assert host.directory.deeds[at + 1] == f"switch {HOST} from {name} on"
+    assert seen == [False]
+    assert host.masters.newest[HOST][5] == change(9, 5)
+    assert not any(deed.startswith("refresh") for deed in host.directory.deeds)
+    switched_on = [deed for deed in host.directory.deeds if deed.endswith(f"from {HOST} on")]
+    assert switched_on == [f"switch {SECOND} from {HOST} on"], "and no other one than was on"
+
+
+@pytest.mark.row("R9")
+@pytest.mark.parametrize("live", [True, False], ids=["copied live", "own changes are lost"])
+def test_what_arrives_would_not_do_so_another_one_fills_the_server(
+    host: OwnHost, backup: Path, options: RestoreOptions, live: bool
+) -> None:
+    if live:
+        plan = plan_backup(host.server(), BackupOptions(target=host.backups, hot=True), host.machine)
+        host.run(plan.plan)
+        backup = plan.path or backup
+        host.directory.deeds.clear()
+    else:
+        for name in (SECOND, THIRD):
+            host.masters.newest[name][4] = change(7, 4)
+    with suppress(Incomplete):  # of the agreement that was off before
+        restored(host, backup, options)
+    wanted = ("refresh", "own change", "switch")
+    assert [deed for deed in host.directory.deeds if deed.startswith(wanted)] == [
+        f"refresh {HOST} from {SECOND}",
+        f"own change {HOST}",
+        f"switch {SECOND} from {HOST} on",
+    ], "its first own change comes before it supplies anybody"
+    assert host.masters.flows == [(HOST, {"window": [b"usual"]})]
+
+
+@pytest.mark.row("R9")
+def test_the_next_one_fills_it_when_one_cannot(host: OwnHost, backup: Path) -> None:
+    for name in (SECOND, THIRD):
+        host.masters.newest[name][4] = change(7, 4)
+    host.masters.off.add((SECOND, HOST))
+    with suppress(Incomplete):
+        restored(host, backup, OPTIONS[0])
+    assert f"refresh {HOST} from {THIRD}" in host.directory.deeds
+    host.masters.newest[HOST][4] = change(1, 4)
+    host.masters.broken = {HOST}
+    with pytest.raises(Incomplete, match=rf"No other master could send all.*{SECOND}: it has no.*{THIRD}: .*it broke"):
+        restored(host, backup, OPTIONS[0])
+
+
+@pytest.mark.row("R9")
+def test_a_busy_server_is_waited_for(host: OwnHost, backup: Path) -> None:
+    for name in (SECOND, THIRD):
+        host.masters.newest[name][4] = change(7, 4)
+    host.masters.busy = {HOST: 2}
+    with suppress(Incomplete):
+        restored(host, backup, OPTIONS[0])
+    assert host.directory.deeds.count(f"refresh {HOST} from {SECOND}") == 3
+
+
+@pytest.mark.row("R9")
+def test_a_server_that_nothing_is_sent_to_says_so_and_replicates_all_the_same(
+    host: OwnHost, backup: Path, options: RestoreOptions
+) -> None:
+    host.masters.idle = {SECOND, THIRD}
+    with pytest.raises(Incomplete, match=r"no other master has sent any.*dc=example,dc=test"):
+        restored(host, backup, options)
+    assert f"switch {SECOND} from {HOST} on" in host.directory.deeds
+
+
+@pytest.mark.row("R9", "R14")
+def test_agreements_are_on_again_when_the_restore_fails(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: object) -> None:
+        raise DirectoryFailure("It does not answer.")
+
+    monkeypatch.setattr(resume, "_wait", broken)
+    with pytest.raises(DirectoryFailure):
+        restored(host, backup, OPTIONS[0])
+    assert f"switch {SECOND} from {HOST} on" in host.directory.deeds
+
+
+@pytest.mark.row("R9", "R14")
+def test_a_server_that_does_not_start_finds_its_agreements_as_they_were(host: OwnHost, backup: Path) -> None:
+    before = states(host)
+    host.services.broken = {UNIT}
+    with pytest.raises(CommandFailed):
+        restored(host, backup, OPTIONS[0])
+    assert states(host) == before == {SECOND: True, THIRD: False}
+
+
+@pytest.mark.row("R9")
+@pytest.mark.parametrize("stopped", [True, False])
+def test_nobody_is_asked_for_a_server_that_stays_down_or_whose_backup_is_to_win(
+    host: OwnHost, backup: Path, stopped: bool
+) -> None:
+    before = states(host)
+    if stopped:
+        host.services.active.discard(UNIT)
+    restored(host, backup, RestoreOptions(data=True, authoritative=not stopped, peer_check=False))
+    assert not any(deed.startswith("switch") for deed in host.directory.deeds)
+    assert states(host) == before
