@@ -105,7 +105,7 @@ def _commit() -> str:
 @contextmanager
 def _hogs(count: int) -> Iterator[None]:
     """Keep so many processes computing."""
-    hogs = [multiprocessing.Process(target=_compute, daemon=True) for _ in range(count)]
+    hogs = [multiprocessing.Process(target=_compute, args=(os.getpid(),), daemon=True) for _ in range(count)]
     for hog in hogs:
         hog.start()
     try:
@@ -115,8 +115,9 @@ def _hogs(count: int) -> Iterator[None]:
             hog.terminate()
 
 
-def _compute() -> None:
-    while True:
+def _compute(parent: int) -> None:
+    """Compute until the process that wants it has ended, however it did."""
+    while os.getppid() == parent:
         sum(range(1_000_000))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from scenarios.reliability import PAGE, Run, note, read, results, written
@@ -34,3 +37,19 @@ def test_the_page_tells_each_run_and_how_long_nothing_has_failed(tmp_path: Path)
 def test_the_kept_page_is_that_of_the_kept_runs() -> None:
     kept = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     assert kept == (written(read()) if read() else "")
+
+
+def test_a_process_that_only_computes_ends_with_who_wants_it() -> None:
+    script = (
+        "import multiprocessing, os, sys\n"
+        "from scenarios.reliability import _hogs\n"
+        "with _hogs(1):\n"
+        "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    left = Path("/proc", done.stdout.strip())
+    deadline = time.monotonic() + 10
+    while left.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left.exists()
