@@ -105,11 +105,13 @@ class Resumption:
                 if suffix not in mine or not others:
                     continue
                 replicas = {source.name: source.replica for source in others}
+                filler = None
                 if self.wholly or _lacks_own(mine[suffix], replicas):
-                    self._fill(mine[suffix].suffix, here, others, report)
-                    continue
+                    filler = self._filled(mine[suffix].suffix, here, others, report)
                 for source in others:
-                    source.look(self.peers.host)
+                    # It may have what the one that filled this server does not.
+                    if source is not filler:
+                        self._look(source, report)
                 arriving[suffix] = replicas
             _wait(here, arriving, report)
 
@@ -121,14 +123,19 @@ class Resumption:
                 masters = stack.enter_context(self.peers.opened(name))
                 found += [_Source(name, master, replica) for master in masters for replica in master.replicas()]
             except PeerFailure as error:
-                report.warn(
-                    f"{error.message.rstrip('.')}, so it could not be told to send what this server missed. When it is "
-                    f"back, run here: ipa-replica-manage force-sync --from={name} (ipa-csreplica-manage likewise)"
-                )
+                report.warn(_not_told(name, error))
         return found
 
-    def _fill(self, suffix: str, here: Sequence[Master], sources: Sequence[_Source], report: Reporter) -> None:
-        """Have one of the others send all that it has."""
+    def _look(self, source: _Source, report: Reporter) -> None:
+        try:
+            source.look(self.peers.host)
+        except PeerFailure as error:
+            report.warn(_not_told(source.name, error))
+
+    def _filled(
+        self, suffix: str, here: Sequence[Master], sources: Sequence[_Source], report: Reporter
+    ) -> _Source | None:
+        """Have one of the others send all that it has; returns which."""
         reasons = []
         for source in sources:
             told = source.fill(self.peers.host)
@@ -139,11 +146,12 @@ class Resumption:
                 # While none of its agreements is on: see `Master.write_own_change`.
                 master.write_own_change(suffix)
             report.note(f"{source.name} has sent all of {suffix}")
-            return
+            return source
         report.warn(
             f"No other master could send all of {suffix} ({'; '.join(reasons)}). Run here: {tool(normalised(suffix))} "
             "re-initialize --from=HOST"
         )
+        return None
 
     def _compare(self, report: Reporter) -> None:
         peers = self.peers
@@ -199,6 +207,13 @@ class _Source:
 
     def _agreements(self, consumer: str) -> list[Agreement]:
         return [one for one in self.replica.agreements if one.consumer == consumer.lower() and one.enabled]
+
+
+def _not_told(name: str, error: PeerFailure) -> str:
+    return (
+        f"{error.message.rstrip('.')}, so it could not be told to send what this server missed. When it is back, run "
+        f"here: ipa-replica-manage force-sync --from={name} (ipa-csreplica-manage likewise)"
+    )
 
 
 def _lacks_own(mine: Replica, others: Mapping[str, Replica]) -> bool:

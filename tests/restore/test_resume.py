@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from ipabackup.backup import BackupOptions, plan_backup
-from ipabackup.directory.agreements import Replica, agreements_in
+from ipabackup.directory.agreements import Agreement, Replica, agreements_in
 from ipabackup.directory.instances import read_config
-from ipabackup.directory.masters import Master
+from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.errors import DirectoryFailure, Incomplete
 from ipabackup.host.processes import CommandFailed
 from ipabackup.realm import check
 from ipabackup.restore import RestoreOptions, resume
 from ipabackup.steps import Reporter
+from tests.fakes.directory import FakeMaster
 from tests.host_of_its_own import HOST, OwnHost, make_host
 from tests.realm.realms import change
 from tests.restore.deeds import restored
@@ -134,8 +135,10 @@ def test_what_arrives_would_not_do_so_another_one_fills_the_server(
     assert [deed for deed in host.directory.deeds if deed.startswith(wanted)] == [
         f"refresh {HOST} from {SECOND}",
         f"own change {HOST}",
+        f"switch {HOST} from {THIRD} off",
+        f"switch {HOST} from {THIRD} on",
         f"switch {SECOND} from {HOST} on",
-    ], "its first own change comes before it supplies anybody"
+    ], "its first own change comes before it supplies anybody, and the third one may have what the second has not"
     assert host.masters.flows == [(HOST, {"window": [b"usual"]})]
 
 
@@ -150,6 +153,19 @@ def test_the_next_one_fills_it_when_one_cannot(host: OwnHost, backup: Path) -> N
     host.masters.newest[HOST][4] = change(1, 4)
     host.masters.broken = {HOST}
     with pytest.raises(Incomplete, match=rf"No other master could send all.*{SECOND}: it has no.*{THIRD}: .*it broke"):
+        restored(host, backup, OPTIONS[0])
+
+
+@pytest.mark.row("R9", "R14")
+def test_one_that_goes_away_when_it_is_to_look_is_told_of(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(master: FakeMaster, agreement: Agreement, state: str) -> None:
+        if agreement.consumer == HOST:
+            raise PeerFailure("It went away.")
+
+    monkeypatch.setattr(FakeMaster, "switch", gone)
+    with pytest.raises(Incomplete, match=f"It went away, so it could not be told.*force-sync --from={THIRD}"):
         restored(host, backup, OPTIONS[0])
 
 
