@@ -26,11 +26,15 @@ from ipabackup.restore import full
 #: Where each run is noted: what was left out, and the arguments.
 LOG = Path("/var/log/ipa-restore-mutant.log")
 
-#: The steps that are left out, by what is lost then: also those that would wait for what is not started.
+#: The steps that are left out, by what is lost then: also those that would bring it after all, or wait for what is not
+#: started.
 _STEPS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("restore-accounts",),
-    "data": ("restore-data",),
-    "services": ("start-ipa", "start-directory", "restart-sssd", "count-entries", "reinitialize-peers"),
+    "data": ("restore-data", "catch-up", "compare-masters"),
+    "services": (
+        *("start-ipa", "start-directory", "restart-sssd", "count-entries", "reinitialize-peers"),
+        *("catch-up", "release-agreements", "compare-masters"),
+    ),
 }
 
 
