@@ -181,10 +181,11 @@ def _full_steps(run: _Run) -> Iterator[Step]:
     """Stop IPA, take what must be still, start IPA again; a hot backup takes all from the running server."""
     services = run.machine.services
     still = [item for item in run.inventory.items if item.kind is not PathKind.LOG]
-    files = Step("archive-files", "Archiving files", lambda report: _archive_items(run, still, report))
+    archive = _archive_live if run.options.hot else _archive_items
+    files = Step("archive-files", "Archiving files", lambda report: archive(run, still, report))
     if run.options.hot:
         yield _live_copy(run)
-        yield Step("archive-files", files.title, lambda report: _archive_live(run, still, report))
+        yield files
         return
     # Asked here, where it matters: ipactl takes its time.
     running = services.ipa_running()

@@ -11,7 +11,7 @@ from ipabackup.directory.agreements import Door
 from ipabackup.directory.instances import Instance
 from ipabackup.errors import DamagedBackup
 from ipabackup.host.accounts import Group, User
-from ipabackup.server import Server, further_doors
+from ipabackup.server import Server
 
 #: Name of the document within the backup.
 SERVER = "server.json"
@@ -85,7 +85,7 @@ class ServerRecord:
             ipa_version=server.ipa_version,
             directory_version=server.directory_version,
             instances=tuple(_instance_record(instance) for instance in server.instances),
-            doors=tuple(sorted(further_doors(server))),
+            doors=tuple(sorted(server.doors)),
             **more,
         )
 

@@ -103,7 +103,8 @@ def require_root() -> None:
 class Server:
     """An identity server that is configured on this host.
 
-    `directory_version` is that of the installed 389 DS.
+    `directory_version` is that of the installed 389 DS; `doors` lead to the further instances of other masters that the
+    agreements of this one name.
     """
 
     host: str
@@ -113,6 +114,7 @@ class Server:
     ipa_version: str
     directory_version: str
     instances: tuple[Instance, ...]
+    doors: frozenset[Door] = frozenset()
 
     @classmethod
     def discover(cls, machine: Machine) -> Server:
@@ -135,6 +137,7 @@ class Server:
             basedn=config["basedn"],
             directory_version=machine.tools.server_version(),
             instances=instances,
+            doors=frozenset(door for one in instances for door in doors(agreements_in(read_config(one.config_dir)))),
             ipa_version=installed_version(machine),
         )
 
@@ -187,11 +190,6 @@ def installed_version(machine: Machine) -> str:
 def running_instances(server: Server, machine: Machine) -> tuple[Instance, ...]:
     """Those instances of `server` that run."""
     return tuple(instance for instance in server.instances if machine.services.is_active(instance.unit))
-
-
-def further_doors(server: Server) -> set[Door]:
-    """The further instances of other masters that the agreements in this one's configuration lead to."""
-    return {door for instance in server.instances for door in doors(agreements_in(read_config(instance.config_dir)))}
 
 
 def realm_masters(server: Server, running: Iterable[Instance], machine: Machine) -> dict[str, frozenset[str]]:

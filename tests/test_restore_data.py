@@ -198,32 +198,20 @@ def test_a_server_that_ended_after_it_took_its_data_is_started_again(
 
 
 @pytest.mark.row("R14")
-def test_a_server_that_ends_again_and_again_is_a_failure(
-    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ends", [True, False], ids=["it ends again and again", "it runs and cannot tell"])
+def test_a_server_that_does_not_answer_is_started_once_and_not_where_it_runs(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
-    def died(uri: str, suffix: str, created_before: datetime | None = None) -> int:
-        host.services.active.discard(UNIT)
-        raise DirectoryDied("It ended.")
-
-    plan = planned(host, backup, RestoreOptions(online=True)).plan
-    monkeypatch.setattr(host.machine.directory, "count_entries", died)
-    with pytest.raises(DirectoryDied):
-        host.run(plan)
-    assert [deed for deed in host.services.deeds if UNIT in deed] == [f"start {UNIT}"]
-
-
-@pytest.mark.row("R14")
-def test_a_server_that_runs_and_cannot_tell_is_a_failure_at_once(
-    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def silent(uri: str, suffix: str, created_before: datetime | None = None) -> int:
+    def asked(uri: str, suffix: str, created_before: datetime | None = None) -> int:
+        if ends:
+            host.services.active.discard(UNIT)
         raise DirectoryFailure("It does not answer.")
 
     plan = planned(host, backup, RestoreOptions(online=True)).plan
-    monkeypatch.setattr(host.machine.directory, "count_entries", silent)
+    monkeypatch.setattr(host.machine.directory, "count_entries", asked)
     with pytest.raises(DirectoryFailure, match="does not answer"):
         host.run(plan)
-    assert not any(UNIT in deed for deed in host.services.deeds)
+    assert [deed for deed in host.services.deeds if UNIT in deed] == ([f"start {UNIT}"] if ends else [])
 
 
 @pytest.mark.row("R3")

@@ -224,7 +224,7 @@ def _read(
 
 
 def agreements_in(dse: bytes) -> list[Agreement]:
-    """Every agreement in the configuration `dse`."""
+    """Every agreement in the configuration `dse`, with normalised DNs."""
     if _AGREEMENT.encode() not in dse.replace(b"\n ", b"").lower():
         # As on most servers: to read all of it takes a while.
         return []
@@ -240,9 +240,9 @@ def switched_in(dse: bytes, state: str, which: Collection[str] | None = None) ->
     so: of all, or of those that are named (normalised) in `which`.
     """
     changed = {
-        normalised(agreement.dn)
+        agreement.dn
         for agreement in agreements_in(dse)
-        if agreement.enabled != (state == "on") and (which is None or normalised(agreement.dn) in which)
+        if agreement.enabled != (state == "on") and (which is None or agreement.dn in which)
     }
     records = []
     for record in re.split(rb"\n\n+", dse.rstrip(b"\n")):

@@ -6,7 +6,9 @@ Nothing here needs a running server: `dse.ldif` says what there is (389 DS admin
 from __future__ import annotations
 
 import io
+import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -94,6 +96,17 @@ def read_config(config_dir: Path) -> bytes:
             if not (config_dir / f"{DSE}.bak").exists() or time.monotonic() > limit:
                 raise
         time.sleep(0.001)
+
+
+def write_config(config_dir: Path, content: bytes) -> None:
+    """Replace the `dse.ldif` of a stopped instance in one step; owner and mode stay."""
+    path = config_dir / DSE
+    fresh = path.with_name(f".{path.name}.ipabackup")
+    status = path.stat()
+    fresh.write_bytes(content)
+    shutil.copymode(path, fresh)
+    os.chown(fresh, status.st_uid, status.st_gid)
+    fresh.replace(path)
 
 
 def parse_config(content: bytes, origin: str) -> dict[str, dict[str, list[str]]]:

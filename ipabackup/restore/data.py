@@ -32,7 +32,7 @@ from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
 from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.restore.resume import Resumption
-from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
+from ipabackup.server import Machine, Server, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -79,7 +79,7 @@ def plan_data_restore(
     chosen = choose(backup, server, options, alone=len(masters) == 1)
     suffixes = [backend.suffix for one in chosen for backend in one.backends]
     peers = Peers(server.host, names, options.password, machine, younger_than(record, names, suffixes))
-    peers.doors |= {*record.doors, *further_doors(server)}
+    peers.doors |= {*record.doors, *server.doors}
     check_given_password(options.password, server, machine)
     active = [one.target.unit for one in chosen if one.target in running]
     if options.online and len(active) < len(chosen):
@@ -341,14 +341,7 @@ def _mute(run: _Run, report: Reporter) -> None:
     if run.peers.unreachable and any(run.machine.services.is_active(instance.unit) for instance in instances):
         # An agreement ends when the answer that it waits for, and the attempt to connect after it, timed out.
         report.note("Sessions with masters that are cut off have to time out, which may take ten minutes")
-    for instance in instances:
-        if run.machine.services.is_active(instance.unit):
-            with run.machine.masters.here(instance.ldapi_uri) as master:
-                run.peers.learn(run.peers.host, master.agreements())
-                switched = master.disable()
-            report.note(f"slapd-{instance.name}: {len(switched)} agreements switched off")
-        else:
-            run.peers.disable_own([instance], report)
+    run.peers.disable_own(instances, report)
 
 
 def _peers(run: _Run, report: Reporter) -> None:
@@ -360,6 +353,11 @@ def _peers(run: _Run, report: Reporter) -> None:
 def _check(run: _Run, report: Reporter) -> None:
     if run.options.authoritative:
         run.peers.conclude(report)
+    elif run.peers.names and not (run.options.online or run.units):
+        report.warn(
+            "The directory server does not run, so it has not caught up with the other masters. When it runs, fill it "
+            "from one of them: ipa-replica-manage re-initialize --from=HOST (ipa-csreplica-manage likewise)"
+        )
     if report.warnings:
         raise Incomplete("The restore is done, with warnings: " + "; ".join(report.warnings))
 

@@ -32,7 +32,7 @@ from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_pass
 from ipabackup.restore.reinitialize import reinitialize
 from ipabackup.restore.resume import Resumption
 from ipabackup.roles import BOOLEANS, installed_units, lacking, ours
-from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
+from ipabackup.server import Machine, Server, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
@@ -74,7 +74,7 @@ def plan_full_restore(
     names = _peer_names(backup, server, machine)
     suffixes = [backend.suffix for instance in record.instances for backend in instance.backends]
     peers = Peers(header.host, names, options.password, machine, younger_than(record, names, suffixes))
-    peers.doors |= {*record.doors, *(further_doors(server) if server is not None else ())}
+    peers.doors |= {*record.doors, *(server.doors if server is not None else ())}
     catching_up = require_supply(backup, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
     catches_up = not options.authoritative and bool(names)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ipabackup.directory.agreements import Agreement, Door, agreements_in, doors, switched_in
-from ipabackup.directory.instances import DSE, Instance, normalised, read_config
+from ipabackup.directory.instances import Instance, normalised, read_config, write_config
 from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.verdict import tool
@@ -91,15 +89,27 @@ class Peers:
         """Where the further instances of a master are reached."""
         return sorted(door for door in self.doors if door.host == name.lower())
 
-    def disable_own(self, instances: list[Instance], report: Reporter) -> None:
-        """Switch off the agreements in the configuration of stopped instances."""
+    def disable_own(self, instances: Iterable[Instance], report: Reporter) -> dict[str, set[str]]:
+        """Switch off the agreements of this server's instances: those that run by LDAP, others in their configuration.
+
+        Returns what was on: the name of an instance → normalised DNs.
+        """
+        switched: dict[str, set[str]] = {}
         for instance in instances:
-            content = read_config(instance.config_dir)
-            self.learn(self.host, agreements_in(content))
-            changed, switched = switched_in(content, "off")
-            if switched:
-                rewrite(instance, changed)
-                report.note(f"slapd-{instance.name}: {len(switched)} agreements switched off")
+            if self.machine.services.is_active(instance.unit):
+                with self.machine.masters.here(instance.ldapi_uri) as master:
+                    self.learn(self.host, master.agreements())
+                    names = {normalised(agreement.dn) for agreement in master.disable()}
+            else:
+                content = read_config(instance.config_dir)
+                self.learn(self.host, agreements_in(content))
+                changed, off = switched_in(content, "off")
+                names = set(off)
+                if names:
+                    write_config(instance.config_dir, changed)
+            switched[instance.name] = names
+            report.note(f"slapd-{instance.name}: {len(names)} agreements switched off")
+        return switched
 
     def learn(self, supplier: str, agreements: Iterable[Agreement]) -> None:
         """Note whom a master supplies, and where: each has to be re-initialised by a neighbour."""
@@ -177,14 +187,3 @@ def younger_than(record: ServerRecord, names: Iterable[str], suffixes: Iterable[
     if not known or record.basedn.lower() not in {suffix.lower() for suffix in suffixes}:
         return ()
     return tuple(name for name in names if name.lower() not in known)
-
-
-def rewrite(instance: Instance, content: bytes) -> None:
-    """Replace a stopped instance's configuration in one step; owner and mode of the file stay."""
-    path = instance.config_dir / DSE
-    fresh = path.with_name(f".{path.name}.ipabackup")
-    status = path.stat()
-    fresh.write_bytes(content)
-    shutil.copymode(path, fresh)
-    os.chown(fresh, status.st_uid, status.st_gid)
-    fresh.replace(path)

@@ -9,7 +9,7 @@ from ipabackup.errors import Incomplete, Refused, UsageError
 from ipabackup.restore.peers import PEERS_TITLE, Peers
 from ipabackup.restore.plan import RestorePlan, check_given_password
 from ipabackup.restore.reinitialize import reinitialize
-from ipabackup.server import Machine, Server, further_doors, realm_masters, running_instances
+from ipabackup.server import Machine, Server, realm_masters, running_instances
 from ipabackup.steps import Plan, Reporter, Step
 
 
@@ -35,7 +35,7 @@ def plan_refill(server: Server, named: Collection[str], password: str | None, ma
     left = sorted(name for key, name in others.items() if key not in wanted)
     check_given_password(password, server, machine)
     peers = Peers(server.host, names, password, machine)
-    peers.doors |= further_doors(server)
+    peers.doors |= server.doors
     suffixes = [backend.suffix for instance in server.instances for backend in instance.backends]
 
     def fill(report: Reporter) -> None:

@@ -5,32 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 
-from ipabackup.directory.agreements import BUSY, Agreement, same_suffix, status_code
+from ipabackup.directory.agreements import Agreement, same_suffix
 from ipabackup.directory.instances import Instance
-from ipabackup.directory.masters import Flow, Master, PeerFailure
+from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
 from ipabackup.realm.check import check_realm
 from ipabackup.realm.state import Viewpoint
 from ipabackup.realm.table import table
 from ipabackup.restore.peers import Peers, stranded
+from ipabackup.restore.total_update import BETWEEN_LOOKS, LIMIT, TotalUpdate
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
 
-#: Seconds that a total update of one suffix may take.
-REFRESH_LIMIT = 6 * 3600.0
 #: Seconds that re-initialised masters have to agree with each other: agreements that were off take up their work again.
 SETTLE_LIMIT = 60.0
 #: The same when agreements with a master that was cut off hold up the others: see `_Walk.enable`.
 HELD_UP_LIMIT = 300.0
 #: Seconds that they have before that, until each is made to change something once more.
 FIRST_LOOK = 10.0
-#: Seconds that the session of another master with one that is to be filled may take.
-BUSY_LIMIT = 120.0
 #: Seconds that a master may be silent while it is filled.
 GONE_LIMIT = 30.0
-_BETWEEN_LOOKS = 0.2
 _BETWEEN_CALLS = 5.0
 #: Troubles of a realm that mean that a master does not have the restored data.
 _NOT_THE_SAME = ("generation", "behind", "entries")
@@ -129,32 +124,16 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
             report.warn(f"{told}. {trouble.remedy}")
 
 
-@dataclass(frozen=True)
-class _Refresh:
-    """A total update that is going on: who sends (`name`), by which agreement, and the flow control to put back.
-
-    One that was `found` an earlier command had begun and given up: should it fail, it is asked for once more.
-    """
-
-    name: str
-    supplier: Master
-    agreement: Agreement
-    suffix: str
-    flow: Flow
-    found: bool
-
-
 class _Walk:
     def __init__(self, peers: Peers, basedn: str, stack: ExitStack, machine: Machine, report: Reporter) -> None:
         self._peers, self._basedn = peers, basedn
         self._stack, self._machine, self._report = stack, machine, report
         self._masters: dict[str, list[Master]] = {}
-        self._patience: dict[str, float] = {}
         self._answered: dict[str, float] = {}
         self._admitted: dict[str, set[str]] = {}
         self.cut_off = False
         self._switched_on: list[str] = []
-        self._resting: list[_Refresh] = []
+        self._resting: list[TotalUpdate] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -176,10 +155,10 @@ class _Walk:
             # Who may supply a master's suffixes is written in its domain's entries, and remembered for a minute: while
             # these are on their way, a supplier of another suffix would be turned away.
             for suffix in suffixes:
-                underway: list[_Refresh] = []
+                underway: list[TotalUpdate] = []
                 try:
                     self._begin(suffix, hop[suffix], done[suffix], underway)
-                    filled += self._ended(underway)
+                    filled += [(suffix, consumer) for consumer in self._ended(suffix, underway)]
                 finally:
                     self._put_back(underway)
             hop = {suffix: [] for suffix in suffixes}
@@ -208,7 +187,7 @@ class _Walk:
             self._report.note(error.message)
             return set()
 
-    def _begin(self, suffix: str, suppliers: Iterable[str], done: set[str], underway: list[_Refresh]) -> None:
+    def _begin(self, suffix: str, suppliers: Iterable[str], done: set[str], underway: list[TotalUpdate]) -> None:
         """Begin to fill every neighbour of `suppliers` that is not yet `done`, each from one of them."""
         begun: set[str] = set()
         for name in suppliers:
@@ -219,12 +198,11 @@ class _Walk:
                     continue
                 try:
                     self._admit(name, consumer)
-                    refreshing = master.begin_refresh(agreement)
+                    underway.append(TotalUpdate.begin(name, master, agreement))
                 except PeerFailure as error:
                     self._trouble(consumer, error.message)
                     continue
                 begun.add(consumer)
-                underway.append(_Refresh(name, master, agreement, suffix, *refreshing))
 
     def _ready(self, consumer: str) -> bool:
         """Whether a master can be reached; its agreements are off then.  A supplier would try for minutes."""
@@ -268,49 +246,39 @@ class _Walk:
         """Note what is wrong with a master: the first that was found, of which the rest follows."""
         self.troubles.setdefault(name, message.rstrip("."))
 
-    def _ended(self, underway: Sequence[_Refresh]) -> list[tuple[str, str]]:
-        """Wait for the end of all; returns suffix and consumer of those that came to a good one."""
-        limit = time.monotonic() + REFRESH_LIMIT
+    def _ended(self, suffix: str, underway: Sequence[TotalUpdate]) -> list[str]:
+        """Wait for the end of all, which are of this suffix; returns the consumers of those that came to a good one."""
         filled = []
         waiting = list(underway)
         while waiting:
-            for refresh in list(waiting):
-                consumer = refresh.agreement.consumer
+            for update in list(waiting):
+                consumer = update.agreement.consumer
                 try:
-                    status = refresh.supplier.refreshed(refresh.agreement)
+                    told = update.outcome()
                 except PeerFailure as error:
-                    waiting.remove(refresh)
+                    waiting.remove(update)
                     self._trouble(consumer, error.message)
                     continue
-                if status is None:
-                    told = ""
+                if told is None:
+                    silent = ""
                     if self._gone(consumer):
-                        told = f"{consumer} does not answer any more while it is re-initialised"
-                    elif time.monotonic() > limit:
-                        told = f"the re-initialisation of {consumer} did not end within {REFRESH_LIMIT:g} s"
-                    if told:
-                        waiting.remove(refresh)
+                        silent = f"{consumer} does not answer any more while it is re-initialised"
+                    elif update.overdue:
+                        silent = f"the re-initialisation of {consumer} did not end within {LIMIT:g} s"
+                    if silent:
+                        waiting.remove(update)
                         self.cut_off = True
-                        self._trouble(consumer, f"{told} with {refresh.suffix}")
+                        self._trouble(consumer, f"{silent} with {suffix}")
                     continue
-                if status_code(status) == BUSY and self._asked_again(refresh):
-                    continue
-                waiting.remove(refresh)
-                if refresh.found and status_code(status) != 0 and self._asked_again(refresh):
-                    waiting.append(replace(refresh, found=False))
-                    continue
-                if status and status_code(status) == 0:
-                    filled.append((refresh.suffix, consumer))
-                    self._rest(refresh)
-                    self._report.note(f"{consumer} has been re-initialised with {refresh.suffix}")
+                waiting.remove(update)
+                if told:
+                    self._trouble(consumer, f"{consumer} could not be re-initialised with {suffix}: {told}")
                 else:
-                    self._trouble(
-                        consumer,
-                        f"{consumer} could not be re-initialised with {refresh.suffix}: {status or 'nobody says why'}",
-                    )
+                    filled.append(consumer)
+                    self._rest(update)
+                    self._report.note(f"{consumer} has been re-initialised with {suffix}")
             if waiting:
-                # The server tells the end only when asked.
-                time.sleep(_BETWEEN_LOOKS)
+                time.sleep(BETWEEN_LOOKS)
         return filled
 
     def _gone(self, consumer: str) -> bool:
@@ -333,35 +301,23 @@ class _Walk:
             # Its next change will do; what it does not tell when it is to supply others is a trouble then.
             self._report.note(error.message)
 
-    def _asked_again(self, refresh: _Refresh) -> bool:
-        """Ask once more for a total update that found another master's session going on; False when that never ends."""
-        consumer = refresh.agreement.consumer
-        if time.monotonic() > self._patience.setdefault(consumer, time.monotonic() + BUSY_LIMIT):
-            return False
-        time.sleep(_BETWEEN_LOOKS)
-        try:
-            refresh.supplier.begin_refresh(refresh.agreement)
-        except PeerFailure:
-            return False
-        return True
-
-    def _rest(self, refresh: _Refresh) -> None:
+    def _rest(self, update: TotalUpdate) -> None:
         """Switch an agreement off that has done its part, until all are switched on.
 
         Should its consumer hang later on, with another suffix, it would log in there, and hold up all others of its
         master: see `enable`.
         """
         try:
-            refresh.supplier.switch(refresh.agreement, "off")
+            update.supplier.switch(update.agreement, "off")
         except PeerFailure as error:
             self._report.note(error.message)
         else:
-            self._resting.append(refresh)
+            self._resting.append(update)
 
-    def _put_back(self, underway: Sequence[_Refresh]) -> None:
-        for refresh in underway:
+    def _put_back(self, underway: Sequence[TotalUpdate]) -> None:
+        for update in underway:
             try:
-                refresh.supplier.set_flow(refresh.agreement, refresh.flow)
+                update.put_back()
             except PeerFailure as error:
                 self._report.warn(error.message)
 
@@ -419,11 +375,11 @@ class _Walk:
             except PeerFailure as error:
                 self._trouble(name, error.message)
         # Who only supplied others may have agreements that an administrator wants off.
-        for refresh in [one for one in self._resting if one.agreement.consumer not in but]:
-            self._resting.remove(refresh)
-            if refresh.name not in self._switched_on:
+        for update in [one for one in self._resting if one.agreement.consumer not in but]:
+            self._resting.remove(update)
+            if update.name not in self._switched_on:
                 try:
-                    refresh.supplier.switch(refresh.agreement, "on")
+                    update.supplier.switch(update.agreement, "on")
                 except PeerFailure as error:
                     self._report.warn(error.message)
 

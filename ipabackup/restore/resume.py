@@ -18,15 +18,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from ipabackup.directory.agreements import BUSY, Agreement, Replica, same_suffix, status_code, switched_in
-from ipabackup.directory.instances import Instance, normalised, read_config
+from ipabackup.directory.agreements import Agreement, Replica, same_suffix, switched_in
+from ipabackup.directory.instances import Instance, normalised, read_config, write_config
 from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.realm.check import check_realm
 from ipabackup.realm.state import Viewpoint
 from ipabackup.realm.table import table
 from ipabackup.realm.verdict import due_levels, lag, tool
-from ipabackup.restore.peers import Peers, rewrite
-from ipabackup.restore.reinitialize import BUSY_LIMIT, REFRESH_LIMIT
+from ipabackup.restore.peers import Peers
+from ipabackup.restore.total_update import BETWEEN_LOOKS, LIMIT, TotalUpdate
 from ipabackup.steps import Reporter, Step
 
 #: Seconds that others may take to send the next of what this server missed.
@@ -65,18 +65,8 @@ class Resumption:
         ]
 
     def _hold(self, report: Reporter) -> None:
-        machine = self.peers.machine
         for instance in self.instances():
-            if machine.services.is_active(instance.unit):
-                with machine.masters.here(instance.ldapi_uri) as master:
-                    names = {normalised(agreement.dn) for agreement in master.disable()}
-            else:
-                content, switched = switched_in(read_config(instance.config_dir), "off")
-                names = set(switched)
-                if names:
-                    rewrite(instance, content)
-            self.held[instance.name] = names
-            report.note(f"slapd-{instance.name}: {len(names)} agreements switched off")
+            self.held |= self.peers.disable_own([instance], report)
 
     def _release(self, report: Reporter) -> None:
         machine = self.peers.machine
@@ -90,7 +80,7 @@ class Resumption:
                         if normalised(agreement.dn) in names:
                             master.switch(agreement, "on")
             else:
-                rewrite(instance, switched_in(read_config(instance.config_dir), "on", names)[0])
+                write_config(instance.config_dir, switched_in(read_config(instance.config_dir), "on", names)[0])
             report.note(f"slapd-{instance.name}: {len(names)} agreements switched on")
 
     def _catch_up(self, report: Reporter) -> None:
@@ -182,28 +172,21 @@ class _Source:
         told = f"it has no agreement with {consumer} that is on"
         try:
             for agreement in self._agreements(consumer):
-                told = self._refresh(agreement)
+                told = self._sent(TotalUpdate.begin(self.name, self.master, agreement))
         except PeerFailure as error:
             return error.message.rstrip(".")
         return told
 
-    def _refresh(self, agreement: Agreement) -> str:
-        limit, patience = time.monotonic() + REFRESH_LIMIT, time.monotonic() + BUSY_LIMIT
-        flow = self.master.begin_refresh(agreement).flow
+    @staticmethod
+    def _sent(update: TotalUpdate) -> str:
         try:
-            while True:
-                status = self.master.refreshed(agreement)
-                if status is None and time.monotonic() > limit:
-                    return f"it did not come to an end within {REFRESH_LIMIT:g} s"
-                if status is not None and status_code(status) != BUSY:
-                    return status if status_code(status) else ""
-                if status is not None:
-                    if time.monotonic() > patience:
-                        return status
-                    self.master.begin_refresh(agreement)
-                time.sleep(_BETWEEN_LOOKS)
+            while (told := update.outcome()) is None:
+                if update.overdue:
+                    return f"it did not come to an end within {LIMIT:g} s"
+                time.sleep(BETWEEN_LOOKS)
+            return told
         finally:
-            self.master.set_flow(agreement, flow)
+            update.put_back()
 
     def _agreements(self, consumer: str) -> list[Agreement]:
         return [one for one in self.replica.agreements if one.consumer == consumer.lower() and one.enabled]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ipabackup.backup import BackupOptions, plan_backup
 from ipabackup.directory.agreements import Door, agreements_in, doors
 from ipabackup.directory.instances import read_config
 from ipabackup.errors import CannotCatchUp, Incomplete, PeersUnreachable
@@ -64,15 +63,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
 @pytest.fixture(params=[True, False], ids=["data", "full"])
 def options(request: pytest.FixtureRequest) -> RestoreOptions:
     return RestoreOptions(data=request.param)
-
-
-@pytest.fixture
-def backup(host: OwnHost) -> Path:
-    plan = plan_backup(host.server(), BackupOptions(target=host.backups), host.machine)
-    host.run(plan.plan)
-    host.directory.deeds.clear()
-    assert plan.path is not None
-    return plan.path
 
 
 def deeds(host: OwnHost, *kinds: str) -> list[str]:

@@ -16,7 +16,7 @@ from ipabackup.errors import (
 )
 from ipabackup.realm import check
 from ipabackup.record import ServerRecord
-from ipabackup.restore import RestoreOptions, reinitialize
+from ipabackup.restore import RestoreOptions, reinitialize, total_update
 from ipabackup.restore.peers import Peers, younger_than
 from ipabackup.restore.refill import plan_refill
 from ipabackup.steps import Event, Reporter
@@ -204,7 +204,7 @@ def test_a_master_that_another_one_is_sending_to_is_filled_when_it_is_free(
     restored(host, backup, RestoreOptions(reinitialize=True))
     assert host.directory.deeds.count(f"refresh {second_master} from {first}") == 3
     assert host.masters.flows == [(second_master, {"window": [b"usual"]})], "put back once"
-    monkeypatch.setattr(reinitialize, "BUSY_LIMIT", 0.0)
+    monkeypatch.setattr(total_update, "BUSY_LIMIT", 0.0)
     host.masters.busy = {second_master: 1000}
     with pytest.raises(PeersUnreachable, match=f"{second_master} could not be re-initialised with .*replica busy"):
         restored(host, backup, RestoreOptions(reinitialize=True))

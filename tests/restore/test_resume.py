@@ -38,6 +38,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     """A master that lacks a change of the second one, as its backup does, and none of its own."""
     monkeypatch.setattr(check, "_BETWEEN_LOOKS", 0.001)
     monkeypatch.setattr(resume, "_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr(resume, "BETWEEN_LOOKS", 0.001)
     monkeypatch.setattr(resume, "PATIENCE", 0.05)
     monkeypatch.setattr(resume, "SETTLE_LIMIT", 0.05)
     host = make_host(tmp_path)
@@ -55,15 +56,6 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     added = [AGREEMENT.format(host=name, state=state) for name, state in ((SECOND, "on"), (THIRD, "off"))]
     dse.write_text(dse.read_text() + "".join(added))
     return host
-
-
-@pytest.fixture
-def backup(host: OwnHost) -> Path:
-    plan = plan_backup(host.server(), BackupOptions(target=host.backups), host.machine)
-    host.run(plan.plan)
-    host.directory.deeds.clear()
-    assert plan.path is not None
-    return plan.path
 
 
 OPTIONS = [
@@ -212,13 +204,34 @@ def test_a_server_that_does_not_start_finds_its_agreements_as_they_were(host: Ow
 
 
 @pytest.mark.row("R9")
-@pytest.mark.parametrize("stopped", [True, False])
-def test_nobody_is_asked_for_a_server_that_stays_down_or_whose_backup_is_to_win(
-    host: OwnHost, backup: Path, stopped: bool
-) -> None:
+def test_what_arrives_slowly_is_waited_for(host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "_BETWEEN_LOOKS", 0.02)
+    host.masters.idle = {SECOND, THIRD}
+    looks: list[str] = []
+
+    def arrive() -> None:
+        if f"switch {HOST} from {SECOND} on" in host.directory.deeds:
+            looks.append("look")
+            host.masters.newest[HOST][5] = change(min(2 + len(looks), 9), 5)
+
+    host.masters.at_each_look = arrive
+    with pytest.raises(Incomplete) as warned:  # of the agreement that was off before
+        restored(host, backup, OPTIONS[0])
+    assert len(looks) * 0.02 > resume.PATIENCE
+    assert "no other master has sent" not in str(warned.value)
+
+
+@pytest.mark.row("R9")
+def test_nobody_is_asked_where_the_backup_is_to_win(host: OwnHost, backup: Path) -> None:
+    restored(host, backup, RestoreOptions(data=True))
+    assert not any(deed.startswith("switch") for deed in host.directory.deeds)
+
+
+@pytest.mark.row("R9")
+def test_a_server_that_stays_down_is_said_not_to_have_caught_up(host: OwnHost, backup: Path) -> None:
     before = states(host)
-    if stopped:
-        host.services.active.discard(UNIT)
-    restored(host, backup, RestoreOptions(data=True, authoritative=not stopped, peer_check=False))
+    host.services.active.discard(UNIT)
+    with pytest.raises(Incomplete, match=r"does not run, so it has not caught up.*re-initialize"):
+        restored(host, backup, OPTIONS[0])
     assert not any(deed.startswith("switch") for deed in host.directory.deeds)
     assert states(host) == before
