@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ipabackup.directory.agreements import BUSY, Agreement, status_code
-from ipabackup.directory.masters import Flow, Master, PeerFailure
+from ipabackup.directory.masters import Flow, Master
 
 #: Seconds that a total update of one suffix may take.
 LIMIT = 6 * 3600.0
@@ -54,9 +53,8 @@ class TotalUpdate:
         busy = status_code(status) == BUSY and time.monotonic() - self._begun < BUSY_LIMIT
         if busy or self.found:
             self.found = self.found and busy
-            with suppress(PeerFailure):
-                self.supplier.begin_refresh(self.agreement)
-                return None
+            self.supplier.begin_refresh(self.agreement)
+            return None
         return status or "nobody says why"
 
     def put_back(self) -> None:

@@ -96,6 +96,15 @@ def test_an_instance_that_is_just_writing_its_configuration_is_not_overlooked(tm
     assert instance.name == "EXAMPLE-TEST"
 
 
+def test_a_configuration_that_is_replaced_is_as_hidden_as_it_was(tmp_path: Path) -> None:
+    folder = configure(tmp_path, "EXAMPLE-TEST")
+    (folder / "dse.ldif").chmod(0o600)
+    instances.write_config(folder, b"dn: cn=config\n\n")
+    assert (folder / "dse.ldif").read_bytes() == b"dn: cn=config\n\n"
+    assert (folder / "dse.ldif").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in folder.iterdir()] == ["dse.ldif"]
+
+
 def test_an_instance_that_has_lost_its_configuration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instances, "_RENAMING", 0.01)
     folder = configure(tmp_path, "EXAMPLE-TEST")
