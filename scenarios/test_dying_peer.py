@@ -118,6 +118,32 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
     assert_one_realm(*masters)
 
 
+@pytest.mark.row("R14", "R15", "T10")
+@pytest.mark.topology("pair")
+def test_a_restored_master_that_loses_power_while_it_fills_another_one_fills_it_when_told_again(realm: Realm) -> None:
+    """It has kept its order, and takes it up each time the agreement is switched on: that is waited for as well."""
+    one, two = masters = tuple(realm.hosts.values())
+    backup = _spoilt_after_backup(masters)
+
+    _restoring(one, backup)
+    with slow_line(one, kbit=SLOW):
+        _wait_half_filled(two)
+        kill(one)
+    one.boot()
+    one.wait_ready()
+    assert users(one) >= {"before"}, "its own data was restored before"
+
+    filled = one.run(["ipa-restore", "-U", "-v", "--reinitialize-peers", *password_options(one)], check=False)
+    assert filled.status == INCOMPLETE, filled.describe()
+    assert f"{two.fqdn} had none of the domain's data" in filled.stderr
+    two.run(["ipactl", "restart"])
+    two.wait_ready()
+    wait_users(masters, ["before"])
+    add_users(two, ["forth"])
+    wait_users(masters, ["before", "forth"], ARRIVAL_AFTER_FAULT)
+    assert_one_realm(*masters)
+
+
 def _cut_off(one: Host, other: Host) -> AbstractContextManager[None]:
     return partition(one, other)
 

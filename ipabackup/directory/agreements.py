@@ -6,7 +6,7 @@ Attributes and their meaning are 389 DS's (configuration reference, "cn=replica"
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ MAPPING_TREE = "cn=mapping tree,cn=config"
 ENABLED = "nsds5ReplicaEnabled"
 #: What an agreement says, as a number, when another master's session with its consumer goes on.
 BUSY = 1
+#: An order to fill the consumer: ``start``, and gone when that has ended.
+REFRESH = "nsds5BeginReplicaRefresh"
 INIT_STATUS = "nsds5replicaLastInitStatus"
 UPDATE_STATUS = "nsds5replicaLastUpdateStatus"
 _REPLICA = "nsds5replica"
@@ -244,15 +246,37 @@ def switched_in(dse: bytes, state: str, which: Collection[str] | None = None) ->
         for agreement in agreements_in(dse)
         if agreement.enabled != (state == "on") and (which is None or agreement.dn in which)
     }
+    switched = _rewritten(dse, changed, lambda lines: [*_without(lines, ENABLED), f"{ENABLED}: {state}".encode()])
+    return switched, tuple(sorted(changed))
+
+
+def without_orders(dse: bytes) -> bytes:
+    """The configuration `dse` without orders to fill a consumer.
+
+    A server that was started with one takes it up each time that the agreement is switched on.
+    """
+    ordered = {
+        normalised(dn)
+        for dn, values in (parse_config(dse, "dse.ldif").items() if REFRESH.lower().encode() in dse.lower() else ())
+        if any(name.lower() == REFRESH.lower() for name in values)
+    }
+    return _rewritten(dse, ordered, lambda lines: _without(lines, REFRESH))
+
+
+def _rewritten(dse: bytes, which: Collection[str], edit: Callable[[list[bytes]], list[bytes]]) -> bytes:
+    """The configuration `dse` with the lines of these entries (normalised DNs) edited."""
+    if not which:
+        return dse
     records = []
     for record in re.split(rb"\n\n+", dse.rstrip(b"\n")):
         lines = record.replace(b"\n ", b"").split(b"\n")
-        if _name_of(lines) in changed:
-            kept = [line for line in lines if not line.lower().startswith(f"{ENABLED}:".lower().encode())]
-            records.append(b"\n".join([*kept, f"{ENABLED}: {state}".encode()]))
-        else:
-            records.append(record)
-    return b"\n\n".join(records) + b"\n\n", tuple(sorted(changed))
+        records.append(b"\n".join(edit(lines)) if _name_of(lines) in which else record)
+    return b"\n\n".join(records) + b"\n\n"
+
+
+def _without(lines: Iterable[bytes], name: str) -> list[bytes]:
+    """The lines of a record that are not of this attribute."""
+    return [line for line in lines if not line.lower().startswith(f"{name}:".lower().encode())]
 
 
 def _name_of(lines: Iterable[bytes]) -> str:

@@ -17,6 +17,7 @@ from ipabackup.directory.agreements import (
     ENABLED,
     INIT_STATUS,
     MAPPING_TREE,
+    REFRESH,
     UPDATE_STATUS,
     Agreement,
     Door,
@@ -28,21 +29,28 @@ from ipabackup.directory.agreements import (
     same_suffix,
 )
 from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_below, masters_below
+from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID
+from ipabackup.directory.vectors import parse_vector
 from ipabackup.errors import DirectoryFailure
 
 CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
-_REFRESH, _INIT_START = "nsds5BeginReplicaRefresh", "nsds5replicaLastInitStart"
+_INIT_START = "nsds5replicaLastInitStart"
 #: What an agreement says of its last session as long as its thread has not begun.
 _IDLE = (b"No replication sessions started", b"agreement disabled")
 #: What it says of a total update that has not ended yet.
 _UNDER_WAY = b"in progress"
 #: Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
 _BEGUN, _BETWEEN_LOOKS, _BEGINNINGS = 5.0, 0.05, 3
+#: Seconds within which one that failed is tried again (five times, after 1, 2, 3, … seconds).
+_RETRIED = 10.0
 #: What the entries are called in which each master notes that it is alive, with its replica number behind.
 _ALIVE = "repl keep alive"
 #: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
 FLOW_OPEN = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
 FLOW_DEFAULT = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
+# The entry that holds a suffix's vector in its database, which only the Directory Manager and root may see.
+_RUV = "nsds50ruv"
+_VECTOR = f"(&(nsUniqueId={RUV_UNIQUE_ID})(objectClass=nsTombstone))"
 # Conflict entries are LDAP subentries since 389 DS 1.4, which a search shows only when it asks for them.
 _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*))"
 #: Seconds for another master to be reached, and for one answer: one that has just been filled is busy for a while.
@@ -109,12 +117,26 @@ class Master(Protocol):
         """What the agreement says of its total update once that has ended; None before."""
         ...
 
+    def fills_again(self, agreement: Agreement) -> bool:
+        """Whether an agreement that was just switched on begins with a total update that nobody has asked for.
+
+        It does so each time when its server was started with an order for one, after a loss of power for example.
+        """
+        ...
+
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         """Set the agreement's flow control."""
         ...
 
     def switch(self, agreement: Agreement, state: str) -> None:
         """Switch one agreement ``on`` or ``off``."""
+        ...
+
+    def stored_generation(self, suffix: str) -> str | None:
+        """The generation of `suffix` in this master's database, with which it would begin again; None when unknown.
+
+        A master that has been filled has another one there until it writes the vector, which may take half a minute.
+        """
         ...
 
     def write_own_change(self, suffix: str) -> None:
@@ -270,13 +292,13 @@ class LdapMaster:
             try:
                 opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in FLOW_OPEN.items()]
                 self._connection.modify_s(agreement.dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
-                self._wait(lambda: not self._waits_for_its_thread(agreement))
+                self._wait(lambda: self._goes_on(agreement) or not self._waits_for_its_thread(agreement))
                 # What an earlier command gave up may still go on, and is waited for: a second one would only begin when
                 # it has ended, and its end would be taken for that of the second.
-                found = self._goes_on(agreement)
+                found = self._goes_on(agreement) or self._tries_again(agreement)
                 for _ in range(0 if found else _BEGINNINGS):
                     began = self._read_agreement(agreement, _INIT_START)
-                    self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, _REFRESH, [b"start"])])
+                    self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, REFRESH, [b"start"])])
                     if self._wait(lambda began=began: self._has_begun(agreement, began)):  # type: ignore[misc]
                         break
             except BaseException:
@@ -299,15 +321,27 @@ class LdapMaster:
 
     def _goes_on(self, agreement: Agreement) -> bool:
         """Whether a total update is under way: not where one was asked for and forgotten."""
-        found = self._read_agreement(agreement, _REFRESH, INIT_STATUS)
-        return _REFRESH.lower() in found and _UNDER_WAY in found.get(INIT_STATUS.lower(), [b""])[0].lower()
+        found = self._read_agreement(agreement, INIT_STATUS)
+        return _UNDER_WAY in found.get(INIT_STATUS.lower(), [b""])[0].lower()
+
+    def _tries_again(self, agreement: Agreement) -> bool:
+        """Whether an order from before is still being carried out: pauses between attempts get longer by a second."""
+        before = self._read_agreement(agreement, _INIT_START, REFRESH)
+        if REFRESH.lower() not in before:
+            return False
+
+        def moves() -> bool:
+            return self._goes_on(agreement) or self._read_agreement(agreement, _INIT_START, REFRESH) != before
+
+        return self._wait(moves, _RETRIED) and REFRESH.lower() in self._read_agreement(agreement, REFRESH)
 
     def _has_begun(self, agreement: Agreement, before: Mapping[str, list[bytes]]) -> bool:
-        now = self._read_agreement(agreement, _INIT_START, _REFRESH)
-        return now.pop(_REFRESH.lower(), None) is None or now != before
+        """Whether one that was asked for has begun or ended; when it began is told in seconds, and may be as before."""
+        now = self._read_agreement(agreement, _INIT_START, REFRESH)
+        return now.pop(REFRESH.lower(), None) is None or now != before or self._goes_on(agreement)
 
-    def _wait(self, state: Callable[[], bool]) -> bool:
-        limit = time.monotonic() + _BEGUN
+    def _wait(self, state: Callable[[], bool], seconds: float | None = None) -> bool:
+        limit = time.monotonic() + (_BEGUN if seconds is None else seconds)
         while not state():
             if time.monotonic() > limit:
                 return False
@@ -317,9 +351,17 @@ class LdapMaster:
     def refreshed(self, agreement: Agreement) -> str | None:
         """See Master."""
         with self._asked(f"tell how {agreement.consumer} is re-initialised"):
-            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=[_REFRESH, INIT_STATUS])[0][1]
+            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=[REFRESH, INIT_STATUS])[0][1]
         values: dict[str, str] = {name.lower(): texts[0].decode("utf-8", "replace") for name, texts in found.items()}
-        return None if _REFRESH.lower() in values else values.get(INIT_STATUS.lower(), "it says nothing")
+        told = values.get(INIT_STATUS.lower(), "it says nothing")
+        # One that a server takes up from before it was started has no order.
+        return None if REFRESH.lower() in values or _UNDER_WAY.decode() in told.lower() else told
+
+    def fills_again(self, agreement: Agreement) -> bool:
+        """See Master."""
+        with self._asked(f"tell whether it re-initialises {agreement.consumer} again"):
+            self._wait(lambda: self._goes_on(agreement) or not self._waits_for_its_thread(agreement))
+            return self._goes_on(agreement)
 
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         """See Master."""
@@ -342,6 +384,15 @@ class LdapMaster:
             for number in numbers:
                 note = f"cn={_ALIVE} {number},{suffix}"
                 self._connection.modify_s(note, [(ldap.MOD_REPLACE, "keepalivetimestamp", [now])])
+
+    def stored_generation(self, suffix: str) -> str | None:
+        """See Master."""
+        with self._asked("tell the vector in its database"), suppress(ldap.NO_SUCH_OBJECT, ldap.REFERRAL):
+            for dn, values in self._connection.search_s(suffix, ldap.SCOPE_SUBTREE, _VECTOR, [_RUV]):
+                if dn:
+                    told = {name.lower(): texts for name, texts in values.items()}.get(_RUV, [])
+                    return parse_vector(text.decode("utf-8", "replace") for text in told).generation or None
+        return None
 
     def holds(self, suffix: str) -> bool:
         """See Master."""

@@ -34,11 +34,16 @@ class Verdict:
 
 
 def check_realm(
-    view: Viewpoint, *, wait: float = PATIENCE, only: Collection[str] | None = None, away: Collection[str] = ()
+    view: Viewpoint,
+    *,
+    wait: float = PATIENCE,
+    only: Collection[str] | None = None,
+    away: Collection[str] = (),
+    silent: Collection[str] = (),
 ) -> Verdict:
-    """Ask all masters of the realm, or `only` some, and judge what they say.
+    """Ask all masters of the realm, or `only` some, and judge what they say (see `judge` for `away` and `silent`).
 
-    Agreements with masters that are `away` may be switched off.  Troubles that may pass by themselves (a master that is
+    Troubles that may pass by themselves (a master that is
     behind) have `wait` seconds to do so; 0 looks once.  Raises DirectoryFailure when the directory here does not
     answer.
     """
@@ -46,12 +51,12 @@ def check_realm(
     with Look(view) as look:
         while True:
             state = look.read(only)
-            troubles = judge(state, away)
+            troubles = judge(state, away, silent)
             over = time.monotonic() - began >= wait
             if over or not _may_pass(troubles):
                 # Counting takes longer than the rest, and what is on its way would be counted on one side only.
                 state = look.with_contents(state)
-                troubles = judge(state, away)
+                troubles = judge(state, away, silent)
                 if over or not _may_pass(troubles):
                     return Verdict(state, tuple(troubles), time.monotonic() - began)
             # Nobody tells when a change arrives.

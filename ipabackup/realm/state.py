@@ -28,10 +28,13 @@ class Viewpoint:
 
 @dataclass(frozen=True)
 class Content:
-    """What a database holds: entries without tombstones (None: unknown, for want of rights), and conflict entries."""
+    """What a database holds: entries without tombstones, conflict entries, and the `generation` with which its server
+    would begin again (None: unknown, for want of rights).
+    """
 
     entries: int | None
     conflicts: tuple[str, ...] = ()
+    generation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class Look:
         for master in self._reached(name):
             if any(normalised(replica.suffix) == normalised(suffix) for replica in master.replicas()):
                 # A suffix that is replicated has an entry at least: none means that none may be seen.
-                return Content(master.count(suffix) or None, tuple(master.conflicts(suffix)))
+                generation = master.stored_generation(suffix)
+                return Content(master.count(suffix) or None, tuple(master.conflicts(suffix)), generation)
         return Content(None)
 
     def _look_behind(self, found: dict[str, MasterState], unreachable: dict[str, str]) -> None:

@@ -38,10 +38,11 @@ def tool(suffix: str) -> str:
     return "ipa-csreplica-manage" if suffix == CA_SUFFIX else "ipa-replica-manage"
 
 
-def judge(state: RealmState, away: Collection[str] = ()) -> list[Trouble]:
+def judge(state: RealmState, away: Collection[str] = (), silent: Collection[str] = ()) -> list[Trouble]:
     """Every trouble that `state` shows, the worst first.
 
-    It is none that agreements with masters that are `away` are switched off.
+    It is none that agreements with masters that are `away` are switched off, nor that others lack what those have
+    changed that are `silent`: they send nothing yet.
     """
     troubles = [
         Trouble("unreachable", "", (host,), reason, f"Check again when {host} answers, or name it in what you decide.")
@@ -52,9 +53,10 @@ def judge(state: RealmState, away: Collection[str] = ()) -> list[Trouble]:
         troubles += _numbers(suffix, replicas)
         split = list(_split(suffix, replicas))
         troubles += split
-        troubles += _agreements(suffix, replicas, state, away)
+        troubles += _agreements(suffix, replicas, state, away, silent)
         if not split:
-            troubles += _behind(suffix, replicas)
+            troubles += _unsaved(suffix, replicas, state)
+            troubles += _behind(suffix, replicas, silent)
             troubles += _counts(suffix, state)
         troubles += _conflicts(suffix, state)
     return troubles
@@ -94,8 +96,28 @@ def _split(suffix: str, replicas: Mapping[str, Replica]) -> Iterator[Trouble]:
         )
 
 
+def _unsaved(suffix: str, replicas: Mapping[str, Replica], state: RealmState) -> Iterator[Trouble]:
+    for host, replica in sorted(replicas.items()):
+        content = state.masters[host].contents.get(suffix)
+        stored = content.generation if content is not None else None
+        if stored not in (None, replica.vector.generation):
+            yield Trouble(
+                "unsaved",
+                suffix,
+                (host,),
+                f"{suffix}: {host} has the replication generation {replica.vector.generation}, and {stored} in its "
+                "database: with that one it would begin again, and no change would pass any more.",
+                f"It should write what it has within half a minute. If it stays so, {_from(suffix, host, 'HOST')}",
+                passing=True,
+            )
+
+
 def _agreements(
-    suffix: str, replicas: Mapping[str, Replica], state: RealmState, away: Collection[str]
+    suffix: str,
+    replicas: Mapping[str, Replica],
+    state: RealmState,
+    away: Collection[str],
+    silent: Collection[str],
 ) -> Iterator[Trouble]:
     for host, replica in sorted(replicas.items()):
         for agreement in sorted(replica.agreements, key=lambda one: one.consumer):
@@ -112,7 +134,10 @@ def _agreements(
                 remedy = _switch_on(suffix, host, agreement, replica, replicas, state)
                 yield Trouble("off", suffix, hosts, f"{to} is switched off.", remedy)
             elif (
-                agreement.failing and agreement.consumer in state.masters and not _mended(agreement, replica, replicas)
+                agreement.failing
+                and host not in silent
+                and agreement.consumer in state.masters
+                and not _mended(agreement, replica, replicas)
             ):
                 remedy = f"On {agreement.consumer} run: {tool(suffix)} force-sync --from={host}"
                 yield Trouble("failing", suffix, hosts, f"{to} fails: {agreement.updated}.", remedy, passing=True)
@@ -188,9 +213,9 @@ def lag(replica: Replica, due: Mapping[int, str]) -> dict[int, str]:
     return {number: have.get(number, "") for number, wanted in due.items() if have.get(number, "") < wanted}
 
 
-def _behind(suffix: str, replicas: Mapping[str, Replica]) -> Iterator[Trouble]:
-    due = due_levels(replicas)
+def _behind(suffix: str, replicas: Mapping[str, Replica], silent: Collection[str]) -> Iterator[Trouble]:
     origins = {replica.number: host for host, replica in replicas.items()}
+    due = {number: newest for number, newest in due_levels(replicas).items() if origins.get(number) not in silent}
     for host, replica in sorted(replicas.items()):
         missing = lag(replica, due)
         if not missing:

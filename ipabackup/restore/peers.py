@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipabackup.directory.agreements import Agreement, Door, agreements_in, doors, switched_in
+from ipabackup.directory.agreements import Agreement, Door, agreements_in, doors, switched_in, without_orders
 from ipabackup.directory.instances import Instance, normalised, read_config, write_config
 from ipabackup.directory.masters import Master, PeerFailure
 from ipabackup.errors import PeersUnreachable
@@ -103,13 +103,21 @@ class Peers:
             else:
                 content = read_config(instance.config_dir)
                 self.learn(self.host, agreements_in(content))
-                changed, off = switched_in(content, "off")
+                changed, off = switched_in(without_orders(content), "off")
                 names = set(off)
-                if names:
+                if changed != content:
                     write_config(instance.config_dir, changed)
             switched[instance.name] = names
             report.note(f"slapd-{instance.name}: {len(names)} agreements switched off")
         return switched
+
+    def withdraw_orders(self, instances: Iterable[Instance]) -> None:
+        """Take orders to fill other masters out of the configuration of instances that do not run."""
+        for instance in instances:
+            content = read_config(instance.config_dir)
+            changed = without_orders(content)
+            if changed != content:
+                write_config(instance.config_dir, changed)
 
     def learn(self, supplier: str, agreements: Iterable[Agreement]) -> None:
         """Note whom a master supplies, and where: each has to be re-initialised by a neighbour."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from ipabackup.directory.agreements import Agreement, same_suffix
@@ -28,7 +28,7 @@ FIRST_LOOK = 10.0
 GONE_LIMIT = 30.0
 _BETWEEN_CALLS = 5.0
 #: Troubles of a realm that mean that a master does not have the restored data.
-_NOT_THE_SAME = ("generation", "behind", "entries")
+_NOT_THE_SAME = ("generation", "unsaved", "behind", "entries")
 
 
 def reinitialize(
@@ -59,6 +59,7 @@ def reinitialize(
         finally:
             walk.dismiss()
         walk.enable()
+        walk.await_repeated()
         for name in sorted(set(peers.names) - walk.filled - set(walk.troubles)):
             walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
         try:
@@ -102,15 +103,15 @@ def _again(peers: Peers, names: Iterable[str]) -> str:
 
 def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Reporter) -> None:
     """Compare generations, update vectors and counts of the masters that were filled, and show them."""
+    only = {view.host, *walk.filled} - set(walk.troubles)
     # Those that were empty send nothing before their services have been restarted: a KDC is needed for that.
-    good = walk.filled - set(walk.troubles) - walk.emptied
-    away = walk.away
-    verdict = check_realm(view, wait=FIRST_LOOK, only={view.host, *good}, away=away)
+    away, silent = walk.away, walk.emptied
+    verdict = check_realm(view, wait=FIRST_LOOK, only=only, away=away, silent=silent)
     if any(trouble.passing for trouble in verdict.troubles):
         # A server may have a master's first change and not note it in its vector: the next one brings that along.
         walk.stir(suffixes)
         limit = HELD_UP_LIMIT if walk.cut_off else SETTLE_LIMIT
-        verdict = check_realm(view, wait=limit, only={view.host, *good}, away=away)
+        verdict = check_realm(view, wait=limit, only=only, away=away, silent=silent)
     for line in table(verdict.state):
         report.show(line)
     for trouble in verdict.troubles:
@@ -134,6 +135,7 @@ class _Walk:
         self.cut_off = False
         self._switched_on: list[str] = []
         self._resting: list[TotalUpdate] = []
+        self._rested: list[TotalUpdate] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -158,7 +160,11 @@ class _Walk:
                 underway: list[TotalUpdate] = []
                 try:
                     self._begin(suffix, hop[suffix], done[suffix], underway)
-                    filled += [(suffix, consumer) for consumer in self._ended(suffix, underway)]
+                    for update in self._ending(suffix, underway):
+                        consumer = update.agreement.consumer
+                        self._rest(update)
+                        self._report.note(f"{consumer} has been re-initialised with {suffix}")
+                        filled.append((suffix, consumer))
                 finally:
                     self._put_back(underway)
             hop = {suffix: [] for suffix in suffixes}
@@ -246,9 +252,8 @@ class _Walk:
         """Note what is wrong with a master: the first that was found, of which the rest follows."""
         self.troubles.setdefault(name, message.rstrip("."))
 
-    def _ended(self, suffix: str, underway: Sequence[TotalUpdate]) -> list[str]:
-        """Wait for the end of all, which are of this suffix; returns the consumers of those that came to a good one."""
-        filled = []
+    def _ending(self, suffix: str, underway: Sequence[TotalUpdate]) -> Iterator[TotalUpdate]:
+        """Wait for the end of all, which are of this suffix; yields each that came to a good one, at once."""
         waiting = list(underway)
         while waiting:
             for update in list(waiting):
@@ -274,12 +279,9 @@ class _Walk:
                 if told:
                     self._trouble(consumer, f"{consumer} could not be re-initialised with {suffix}: {told}")
                 else:
-                    filled.append(consumer)
-                    self._rest(update)
-                    self._report.note(f"{consumer} has been re-initialised with {suffix}")
+                    yield update
             if waiting:
                 time.sleep(BETWEEN_LOOKS)
-        return filled
 
     def _gone(self, consumer: str) -> bool:
         """Whether a master that is being filled has not answered for long.  Its supplier would try for ever."""
@@ -313,6 +315,7 @@ class _Walk:
             self._report.note(error.message)
         else:
             self._resting.append(update)
+            self._rested.append(update)
 
     def _put_back(self, underway: Sequence[TotalUpdate]) -> None:
         for update in underway:
@@ -382,6 +385,22 @@ class _Walk:
                     update.supplier.switch(update.agreement, "on")
                 except PeerFailure as error:
                     self._report.warn(error.message)
+
+    def await_repeated(self) -> None:
+        """Wait for total updates that agreements begin with that were switched on, and that nobody asked for."""
+        for update in self._rested:
+            consumer, suffix = update.agreement.consumer, update.agreement.suffix
+            if consumer in self.away:
+                continue
+            try:
+                if not update.supplier.fills_again(update.agreement):
+                    continue
+            except PeerFailure as error:
+                self._trouble(update.name, error.message)
+                continue
+            self._report.note(f"{update.name}, which was started with an order to fill {consumer}, does so once more")
+            for _ in self._ending(suffix, [update]):
+                self._change(consumer, suffix)
 
     @property
     def away(self) -> set[str]:

@@ -18,6 +18,7 @@ from ipabackup.directory.agreements import (
     find_retention,
     status_code,
     switched_in,
+    without_orders,
 )
 from ipabackup.directory.masters import LdapMaster
 from ipabackup.directory.vectors import Vector
@@ -78,6 +79,18 @@ def test_every_agreement_in_a_configuration_is_switched_off_and_nothing_else_cha
     assert [one.enabled for one in agreements_in(again)] == [True, False]
     assert [(one.consumer, one.enabled) for one in agreements_in(DSE)] == [("ipa2.example.test", True)] * 2
     assert not any(one.enabled for one in agreements_in(changed))
+
+
+@pytest.mark.row("R8")
+def test_orders_to_fill_others_are_taken_out_of_a_configuration_and_nothing_else() -> None:
+    order = b"nsds5beginreplicarefresh: start\n"
+    ordered = DSE.replace(b"nsds5replicaenabled: on\n", b"nsds5replicaenabled: on\n" + order)
+    assert agreements_in(without_orders(ordered)) == agreements_in(DSE)
+    assert order not in without_orders(ordered)
+    assert len(without_orders(ordered).replace(b"\n ", b"").split()) == len(DSE.replace(b"\n ", b"").split())
+    assert without_orders(DSE) == DSE
+    elsewhere = DSE.replace(b"nsslapd-port: 389", b"description: nsds5BeginReplicaRefresh")
+    assert without_orders(elsewhere) == elsewhere
 
 
 def test_a_configuration_without_agreements_stays_as_it_is() -> None:

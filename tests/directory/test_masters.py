@@ -21,10 +21,18 @@ AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
 class Agreed:
     """An agreement that is off: its thread has begun when it is asked for the second time, its total update ends, with
     this status, at the third question.  The first `forgotten` requests for a total update are.  One may be `under_way`
-    from before.
+    from before; one that is not begins `at`.
     """
 
-    def __init__(self, status: bytes = b"", refuses: str = "", forgotten: int = 0, under_way: bool = False) -> None:
+    def __init__(
+        self,
+        status: bytes = b"",
+        refuses: str = "",
+        forgotten: int = 0,
+        under_way: bool = False,
+        at: bytes = b"2026",
+    ) -> None:
+        self.at = at
         self.under_way = under_way
         self.status = status
         self.refuses = refuses
@@ -57,7 +65,7 @@ class Agreed:
             if name == "nsds5BeginReplicaRefresh":
                 self.asked["start"] += 1
                 if self.asked["start"] > self.forgotten:
-                    self.now["nsds5replicalastinitstart"] = b"2026"
+                    self.now["nsds5replicalastinitstart"] = self.at
 
 
 @pytest.mark.row("R15")
@@ -101,6 +109,67 @@ def test_a_total_update_that_an_earlier_command_gave_up_is_waited_for_and_no_sec
 
 
 @pytest.mark.row("R15")
+def test_a_total_update_that_begins_in_the_second_of_the_last_one_is_not_asked_for_twice() -> None:
+    connection = Agreed(b"Error (0) Total update in progress", at=b"2025")
+    assert not LdapMaster("ipa1", connection).begin_refresh(AGREEMENT).found
+    assert connection.asked["start"] == 1, "a second one would begin when it has ended, and nobody would wait for that"
+
+
+@pytest.mark.row("R15")
+def test_a_total_update_without_an_order_is_none_that_has_ended() -> None:
+    class Resumed(Agreed):
+        """A server that was started with an order has forgotten it, and carries it out."""
+
+        def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+            told = b"Error (0) No replication sessions started since server startup"
+            return [
+                ("cn=meToipa2", {"nsds5replicaLastUpdateStatus": [told], "nsds5replicaLastInitStatus": [self.status]})
+            ]
+
+    master = LdapMaster("ipa1", Resumed(b"Error (0) Total update in progress"))
+    assert master.fills_again(AGREEMENT)
+    assert master.refreshed(AGREEMENT) is None
+    assert master.begin_refresh(AGREEMENT).found
+
+
+class Ordered(Agreed):
+    """An agreement with an order from before: its server tries `again`, or has forgotten it."""
+
+    def __init__(self, again: bool) -> None:
+        super().__init__()
+        self.again = again
+        self.looks = 0
+        self.now["nsds5beginreplicarefresh"] = b"start"
+
+    def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        if self.again and "nsds5BeginReplicaRefresh" in more.get("attrlist", []):
+            self.looks += 1
+            self.now["nsds5replicalastinitstart"] = b"2025" if self.looks < 3 else b"2026"
+        return super().search_s(*words, **more)
+
+
+@pytest.mark.row("R15")
+def test_an_order_from_before_that_is_tried_again_is_not_given_twice_and_one_that_is_forgotten_is_given_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that is asked while it waits for its next attempt does not answer for two minutes."""
+    monkeypatch.setattr(masters, "_RETRIED", 0.3)
+    trying = Ordered(again=True)
+    assert LdapMaster("ipa1", trying).begin_refresh(AGREEMENT).found
+    assert trying.asked["start"] == 0
+    forgetful = Ordered(again=False)
+    assert not LdapMaster("ipa1", forgetful).begin_refresh(AGREEMENT).found
+    assert forgetful.asked["start"] == 1
+
+
+@pytest.mark.row("R15")
+def test_an_agreement_that_begins_to_send_changes_fills_nobody_again() -> None:
+    connection = Agreed(b"Error (0) Total update succeeded")
+    assert not LdapMaster("ipa1", connection).fills_again(AGREEMENT)
+    assert connection.asked["status"] == 2, "it was waited for"
+
+
+@pytest.mark.row("R15")
 def test_when_a_total_update_cannot_begin_flow_control_is_put_back_at_once() -> None:
     connection = Agreed(refuses="nsds5BeginReplicaRefresh")
     with pytest.raises(PeerFailure, match="ipa1 does not re-initialise ipa2: Server is unwilling"):
@@ -132,6 +201,31 @@ class Living:
         if self.refusal:
             raise self.refusal
         self.written.append(dn)
+
+
+class Stored:
+    """A master whose database has these vectors, or one that is just being filled."""
+
+    def __init__(self, *vectors: bytes, refers: bool = False) -> None:
+        self.vectors = list(vectors)
+        self.refers = refers
+
+    def search_s(self, base: str, scope: int, text: str, names: list[str]) -> list[tuple[str | None, Any]]:
+        assert base == "dc=x"
+        assert "ffffffff-ffffffff-ffffffff-ffffffff" in text
+        if self.refers:
+            raise ldap.REFERRAL
+        found = [("nsuniqueid=ffffffff,dc=x", {"nsDS50ruv": self.vectors})] if self.vectors else []
+        return [*found, (None, ["ldap://elsewhere"])]
+
+
+@pytest.mark.row("R15")
+def test_a_master_tells_the_generation_in_its_database_to_who_may_see_it() -> None:
+    element = b"{replica 4 ldap://ipa1:389} 6a0000010000000400000 6a0000020000000400000"
+    stored = Stored(b"{replicageneration} 6A000000000000040000", element)
+    assert LdapMaster("ipa1", stored).stored_generation("dc=x") == "6a000000000000040000"
+    assert LdapMaster("ipa1", Stored()).stored_generation("dc=x") is None
+    assert LdapMaster("ipa1", Stored(refers=True)).stored_generation("dc=x") is None
 
 
 @pytest.mark.row("R15")

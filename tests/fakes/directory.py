@@ -111,7 +111,9 @@ class FakeMasters:
     One in `down` cannot be reached, one in `broken` cannot be filled, one in `dying` dies while it is, and one in
     `emptied` has lost the domain's data.  An earlier command gave up filling those in `given_up`.  `generations` are of
     the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.  One that is `idle`
-    sends nothing.  A name with a port behind is a further instance, with the authority's records.
+    sends nothing.  A supplier in `ordered` was started with an order to fill these consumers, and `unsaved` leads from
+    a master to the generation in its database.  A name with a port behind is a further instance, with the authority's
+    records.
     """
 
     def __init__(self, name: str, deeds: list[str]) -> None:
@@ -129,6 +131,8 @@ class FakeMasters:
         self.enabled: set[str] = set()
         self.off: set[tuple[str, str]] = set()
         self.given_up: set[str] = set()
+        self.ordered: dict[str, set[str]] = {}
+        self.unsaved: dict[str, str] = {}
         self.flows: list[tuple[str, Flow]] = []
         self.newest: dict[str, dict[int, str]] = {}
         self.idle: set[str] = set()
@@ -256,6 +260,12 @@ class FakeMaster:
             newest = self._realm.newest.setdefault(_called(agreement), {})
             for number, change in self._realm.newest.get(self._name, {}).items():
                 newest[number] = max(newest.get(number, ""), change)
+
+    def fills_again(self, agreement: Agreement) -> bool:
+        return agreement.consumer in self._realm.ordered.get(self._name, ())
+
+    def stored_generation(self, suffix: str) -> str | None:
+        return self._realm.unsaved.get(self._name)
 
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         self._realm.flows.append((agreement.consumer, flow))

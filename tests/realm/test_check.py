@@ -68,6 +68,12 @@ def test_a_master_that_is_behind_gets_the_time_to_catch_up(host: OwnHost, away: 
     assert found.seconds < 30
 
 
+@pytest.mark.row("R15")
+def test_what_databases_would_begin_again_with_is_looked_at(host: OwnHost) -> None:
+    host.masters.unsaved = {SECOND: "6a77", THIRD: "6a00"}
+    assert [(trouble.kind, trouble.hosts) for trouble in verdict(host).troubles] == [("unsaved", (SECOND,))]
+
+
 def test_one_look_is_enough_without_patience_and_for_what_does_not_pass(host: OwnHost) -> None:
     host.masters.newest[SECOND] = {4: change(8, 4)}
     behind = verdict(host)

@@ -39,6 +39,33 @@ def test_masters_of_different_generations_are_no_realm_whatever_their_agreements
     assert "ipa-replica-manage re-initialize --from=" in trouble.remedy
 
 
+@pytest.mark.row("R15")
+def test_a_master_that_would_begin_again_with_another_generation_is_told_and_may_write_the_right_one() -> None:
+    realm = triangle()
+    for stored, told in (("6a02", []), (None, []), ("6a77", ["unsaved"])):
+        spoilt = replace(realm.masters["ipa2"], contents={DOMAIN: Content(7, (), stored)})
+        assert kinds(replace(realm, masters={**realm.masters, "ipa2": spoilt})) == told
+    trouble = only(replace(realm, masters={**realm.masters, "ipa2": spoilt}))
+    assert trouble.passing
+    assert trouble.hosts == ("ipa2",)
+    assert "ipa2 has the replication generation 6a02, and 6a77 in its database" in trouble.message
+    assert "On ipa2 run: ipa-replica-manage re-initialize --from=HOST" in trouble.remedy
+
+
+@pytest.mark.row("R15")
+def test_what_a_master_has_changed_that_sends_nothing_yet_is_not_missed_elsewhere_but_what_it_lacks_itself_is() -> None:
+    newest = {number: change(9, number) for number in (1, 2, 3)}
+    mute = replica(
+        "ipa3", ["ipa1", agreement("ipa2", updated="Error (49) no ticket")], newest={**newest, 3: change(20, 3)}
+    )
+    assert [trouble.kind for trouble in judge(triangle(ipa3=mute))] == ["failing", "behind", "behind"]
+    assert judge(triangle(ipa3=mute), silent={"ipa3"}) == []
+    late = replica("ipa3", ["ipa1", "ipa2"], newest={**newest, 1: change(5, 1)})
+    assert [trouble.kind for trouble in judge(triangle(ipa3=late), silent={"ipa3"})] == ["behind"]
+    split = replica("ipa3", ["ipa1", "ipa2"], generation="6a99")
+    assert [trouble.kind for trouble in judge(triangle(ipa3=split), silent={"ipa3"})] == ["generation"]
+
+
 def test_a_master_that_lacks_changes_is_behind_and_may_catch_up() -> None:
     newest = {1: change(5, 1), 2: change(9, 2), 3: change(9, 3)}
     trouble = only(triangle(ipa3=replica("ipa3", ["ipa1", "ipa2"], newest=newest)))

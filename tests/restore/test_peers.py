@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -383,6 +384,66 @@ def test_a_master_that_lost_the_domains_data_is_told_who_its_supplier_is(second_
         f"enable {first}",
         f"enable {second_master}",
     ], "its supplier's session, which began under another name, ends before that name goes"
+
+
+@pytest.mark.row("R15")
+def test_a_master_that_was_emptied_and_differs_afterwards_is_named(
+    second_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its services are restarted: with another generation in its database it would part from its realm then."""
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.emptied = {second_master}
+    host.masters.newest = {first: {4: change(9, 4)}, second_master: {4: change(9, 4), 5: change(20, 5)}}
+    host.masters.generations[first] = "6a000000"
+    for name in ("FIRST_LOOK", "SETTLE_LIMIT"):
+        monkeypatch.setattr(reinitialize, name, 0.0)
+    with pytest.raises(Incomplete):
+        _refilled(host)
+    host.masters.unsaved = {second_master: "6b000000"}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} has .* 6a000000, and 6b000000 in its database"):
+        _refilled(host)
+
+
+@pytest.mark.row("R15")
+def test_a_supplier_that_fills_once_more_what_it_was_started_with_is_waited_for(
+    second_master: str, third_master: str, host: OwnHost
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
+    host.masters.ordered = {first: {third}}
+    deeds = _refilled(host)
+    at = deeds.index(f"enable {third}")
+    assert deeds[at + 1 :] == [f"own change {third}"], "the change that it made before is gone"
+    assert deeds.count(f"switch {third} from {first} off") == 1, "or it would begin yet again"
+    host.masters.ordered = {first: {second_master}}
+    host.masters.given_up = {second_master}
+    assert f"refresh {second_master} from {first}" in _refilled(host)
+
+
+@pytest.fixture
+def ordered(second_master: str, host: OwnHost) -> Path:
+    """The configuration of a server with an order to fill the second master that was not carried out yet."""
+    host.masters.agreements = {"ipa1.example.test": [second_master], second_master: ["ipa1.example.test"]}
+    dse = host.path("/etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif")
+    agreement = f"cn=meTo{second_master},cn=replica,cn=dc\\3Dexample\\2Cdc\\3Dtest,cn=mapping tree,cn=config"
+    dse.write_text(
+        f"{dse.read_text()}dn: {agreement}\nobjectClass: nsds5replicationagreement\n"
+        f"nsDS5ReplicaRoot: dc=example,dc=test\nnsDS5ReplicaHost: {second_master}\nnsds5BeginReplicaRefresh: start\n\n"
+    )
+    return dse
+
+
+@pytest.mark.row("R8", "R9")
+@pytest.mark.parametrize("authoritative", [True, False])
+@pytest.mark.parametrize("data", [True, False])
+def test_a_restored_server_fills_nobody_unasked(
+    ordered: Path, backup: Path, second_master: str, host: OwnHost, data: bool, authoritative: bool
+) -> None:
+    with suppress(Incomplete):  # of agreements that are off
+        restored(host, backup, RestoreOptions(data=data, authoritative=authoritative, peer_check=False))
+    assert f"nsDS5ReplicaHost: {second_master}" in ordered.read_text()
+    assert "BeginReplicaRefresh" not in ordered.read_text()
 
 
 @pytest.mark.row("R15", "R12")
