@@ -11,15 +11,17 @@ import base64
 import fcntl
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker.errors
 
 from lab.engine import Engine, names_of
-from lab.image import ROOT
 from lab.install import installation
 from lab.topology import Topology
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from lab.realm import Realm
 
 REPOSITORY = "ipalab-golden"
-LOCKS = ROOT / ".lab" / "locks"
+#: Where all that make images in this machine's engine meet, from whatever checkout they come.
+LOCKS = Path(tempfile.gettempdir()) / f"ipalab-{os.getuid()}"
 
 #: Belongs to the recipe: raise it when hosts are made, prepared or committed in another way.
 PROCEDURE = 1
@@ -141,7 +144,7 @@ def _remove_stale(engine: Engine, topology: Topology, key: str) -> None:
 
 @contextmanager
 def _lock(key: str) -> Iterator[None]:
-    LOCKS.mkdir(parents=True, exist_ok=True)
+    LOCKS.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (LOCKS / f"golden-{key}").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -64,8 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM end the run like Ctrl-C does, with its cleaning up."""
+    """Let SIGTERM end the run like Ctrl-C does, with its cleaning up, which another one does not break off."""
     del number, frame
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -10,12 +10,13 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -79,13 +80,28 @@ def run_once(choice: Sequence[str], hogs: int) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "junit.xml")
         words = [*argv, "-o", "testpaths=scenarios", f"--junitxml={report}", *choice]
-        status = subprocess.run(words, check=False, cwd=ROOT).returncode
+        status = to_its_end(words)
         if status == 2:
             raise KeyboardInterrupt
         if status not in _RAN:
             raise SystemExit(f"pytest ended with {status}: that was no run.")
         passed, failed = results(report.read_text(encoding="utf-8"))
     return Run(begun, _commit(), hogs, passed, failed, round(time.monotonic() - started, 1))
+
+
+def to_its_end(words: Sequence[str]) -> int:
+    """Run a program, and give it the time to clean up when this one is to end; returns its status.
+
+    Ctrl-C on a terminal reaches both, SIGTERM this one alone.
+    """
+    child = subprocess.Popen(words, cwd=ROOT)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
+    try:
+        while True:
+            with suppress(KeyboardInterrupt):
+                return child.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def results(junit: str) -> tuple[int, list[str]]:

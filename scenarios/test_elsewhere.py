@@ -10,22 +10,32 @@ import inspect
 import pytest
 
 from lab.realm import Realm
+from scenarios import test_replicas
 from scenarios.cases import CASES, Case
 from scenarios.conftest import RealmMaker
 
 #: A server that has no CA either; and for cases that want more than a server, what they get.
 SERVER = "corp"
 REALMS = {"T8": "corp-spare", "T10": "corp-line", "T11": "corp-line", "T12": "corp-spare", "T14": "corp-line"}
+#: Troubleshooting restores nothing, and so is none of the cases that mutants are run in: scenario → what it gets.
+TROUBLES = {
+    test_replicas.test_a_replica_from_its_file_after_the_authoritys_port_was_taken: "corp-spare",
+    test_replicas.test_replication_by_tickets_resumes_by_itself_once_there_is_a_kdc: "corp-line",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every such case here."""
-    metafunc.parametrize("case", [pytest.param(case, id=case.row, marks=_rows(case)) for case in cases()])
+    metafunc.parametrize(
+        ("case", "topology"),
+        [pytest.param(case, name, id=f"{case.row}-{name}", marks=_rows(case)) for case, name in cases()],
+    )
 
 
-def cases() -> list[Case]:
-    """Every case that is about one server, with what any server has, and some that are about several."""
-    return [case for case in CASES if case.row in REALMS or _is_about_one(case)]
+def cases() -> list[tuple[Case, str]]:
+    """Every case that is about one server, with what any server has, and some that are about several; and where."""
+    found = [(case, REALMS.get(case.row, SERVER)) for case in CASES if case.row in REALMS or _is_about_one(case)]
+    return [*found, *((Case("T15", scenario, ()), name) for scenario, name in TROUBLES.items())]
 
 
 def _is_about_one(case: Case) -> bool:
@@ -39,9 +49,9 @@ def _rows(case: Case) -> list[pytest.Mark]:
 
 
 @pytest.fixture
-def realm(make_realm: RealmMaker, case: Case) -> Realm:
+def realm(make_realm: RealmMaker, topology: str) -> Realm:
     """The realm of a case, here."""
-    return make_realm(REALMS.get(case.row, SERVER))
+    return make_realm(topology)
 
 
 @pytest.mark.row("L4")

@@ -32,5 +32,5 @@ def test_a_mutant_that_does_nothing_says_that_all_went_well(tmp_path: Path, monk
 
 
 def test_the_cases_of_one_usual_server_run_elsewhere_too_and_some_of_several() -> None:
-    rows = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16]
-    assert [case.row for case in test_elsewhere.cases()] == [f"T{number}" for number in rows]
+    rows = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 15, 15]
+    assert [case.row for case, _ in test_elsewhere.cases()] == [f"T{number}" for number in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -53,3 +54,29 @@ def test_a_process_that_only_computes_ends_with_who_wants_it() -> None:
     while left.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left.exists()
+
+
+def test_a_run_that_is_told_to_end_cleans_up_before(tmp_path: Path) -> None:
+    """Also when it is told by SIGTERM, which the run itself does not get from whoever sends it."""
+    child = (
+        "import pathlib, signal, sys, time\n"
+        "def end(*told):\n"
+        "    time.sleep(0.5)\n"
+        "    pathlib.Path(sys.argv[1], 'cleaned').touch()\n"
+        "    sys.exit(2)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "pathlib.Path(sys.argv[1], 'begun').touch()\n"
+        "time.sleep(60)\n"
+    )
+    script = (
+        "import sys\n"
+        "from scenarios.reliability import to_its_end\n"
+        "sys.exit(to_its_end([sys.executable, '-c', sys.argv[1], sys.argv[2]]))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, child, str(tmp_path)]) as running:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 2
+    assert (tmp_path / "cleaned").exists()
