@@ -325,7 +325,7 @@ class LdapMaster:
         return _UNDER_WAY in found.get(INIT_STATUS.lower(), [b""])[0].lower()
 
     def _tries_again(self, agreement: Agreement) -> bool:
-        """Whether an order from before is still being carried out: pauses between attempts get longer by a second."""
+        """Whether an order from before was still being carried out: pauses between attempts get longer by a second."""
         before = self._read_agreement(agreement, _INIT_START, REFRESH)
         if REFRESH.lower() not in before:
             return False
@@ -333,7 +333,7 @@ class LdapMaster:
         def moves() -> bool:
             return self._goes_on(agreement) or self._read_agreement(agreement, _INIT_START, REFRESH) != before
 
-        return self._wait(moves, _RETRIED) and REFRESH.lower() in self._read_agreement(agreement, REFRESH)
+        return self._wait(moves, _RETRIED)
 
     def _has_begun(self, agreement: Agreement, before: Mapping[str, list[bytes]]) -> bool:
         """Whether one that was asked for has begun or ended; when it began is told in seconds, and may be as before."""

@@ -421,15 +421,16 @@ def test_a_supplier_that_fills_once_more_what_it_was_started_with_is_waited_for(
     assert f"refresh {second_master} from {first}" in _refilled(host)
 
 
-@pytest.fixture
-def ordered(second_master: str, host: OwnHost) -> Path:
+@pytest.fixture(params=["on", "off"])
+def ordered(second_master: str, host: OwnHost, request: pytest.FixtureRequest) -> Path:
     """The configuration of a server with an order to fill the second master that was not carried out yet."""
     host.masters.agreements = {"ipa1.example.test": [second_master], second_master: ["ipa1.example.test"]}
     dse = host.path("/etc/dirsrv/slapd-EXAMPLE-TEST/dse.ldif")
     agreement = f"cn=meTo{second_master},cn=replica,cn=dc\\3Dexample\\2Cdc\\3Dtest,cn=mapping tree,cn=config"
     dse.write_text(
         f"{dse.read_text()}dn: {agreement}\nobjectClass: nsds5replicationagreement\n"
-        f"nsDS5ReplicaRoot: dc=example,dc=test\nnsDS5ReplicaHost: {second_master}\nnsds5BeginReplicaRefresh: start\n\n"
+        f"nsDS5ReplicaRoot: dc=example,dc=test\nnsDS5ReplicaHost: {second_master}\nnsds5BeginReplicaRefresh: start\n"
+        f"nsds5ReplicaEnabled: {request.param}\n\n"
     )
     return dse
 
