@@ -43,9 +43,8 @@ def check_realm(
 ) -> Verdict:
     """Ask all masters of the realm, or `only` some, and judge what they say (see `judge` for `away` and `silent`).
 
-    Troubles that may pass by themselves (a master that is
-    behind) have `wait` seconds to do so; 0 looks once.  Raises DirectoryFailure when the directory here does not
-    answer.
+    Troubles that may pass by themselves (a master that is behind) have `wait` seconds to do so; 0 looks once.  Raises
+    DirectoryFailure when the directory here does not answer.
     """
     began = time.monotonic()
     with Look(view) as look:
