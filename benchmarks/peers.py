@@ -37,9 +37,9 @@ import sys
 
 sys.path.insert(0, "/{target}")
 from ipabackup.cli.restore import main
-from ipabackup.directory import masters
+from ipabackup.directory import refresh
 
-masters.FLOW_OPEN = masters.FLOW_DEFAULT
+refresh.FLOW_OPEN = refresh.FLOW_DEFAULT
 sys.exit(main())
 """
 

@@ -12,14 +12,14 @@ of is labelled, and 'prune' removes what is labelled and nothing else.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType, ModuleType
+from types import ModuleType
 
 from lab.commands import boot, build, cp, down, exec, heal, kill, logs, ls, partition, pause, prune, shell, slow, up
 from lab.engine import connect
 from lab.errors import LabError
+from lab.termination import unwind_when_terminated
 
 VERBS: dict[str, ModuleType] = {
     "build": build,
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status (2: usage; others: see :mod:`lab.errors`)."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)
+    unwind_when_terminated()
     try:
         return int(VERBS[options.verb].run(connect(), options))
     except LabError as error:
@@ -66,9 +66,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM unwind like Ctrl-C, so that what is half up is removed."""
-    del number, frame
-    raise KeyboardInterrupt

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -19,6 +17,7 @@ from lab.errors import LabError, NoEngine
 from lab.host import Host
 from lab.product import install_product
 from lab.realm import Realm
+from lab.termination import unwind_when_terminated
 from lab.topology import Topology, load
 from tests.plugins.rows import rows_of
 from tests.plugins.run_report import KEPT_LAB, ROWS, RunReport, folder_of
@@ -60,14 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not config.option.collectonly:
             config.option.xmlpath = config.option.xmlpath or str(folder / "junit.xml")
             config.pluginmanager.register(RunReport(folder), "lab-report")
-        signal.signal(signal.SIGTERM, _terminated)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM end the run like Ctrl-C does, with its cleaning up, which another one does not break off."""
-    del number, frame
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+        unwind_when_terminated()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import ldap
 import ldap.sasl
 
 from ipabackup.directory.agreements import (
     ENABLED,
-    INIT_STATUS,
     MAPPING_TREE,
-    REFRESH,
-    UPDATE_STATUS,
     Agreement,
     Door,
     Replica,
@@ -30,24 +26,13 @@ from ipabackup.directory.agreements import (
 )
 from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_below, masters_below
 from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID
+from ipabackup.directory.refresh import Flow, Refresh, Refreshing
 from ipabackup.directory.vectors import parse_vector
 from ipabackup.errors import DirectoryFailure
 
 CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
-_INIT_START = "nsds5replicaLastInitStart"
-#: What an agreement says of its last session as long as its thread has not begun.
-_IDLE = (b"No replication sessions started", b"agreement disabled")
-#: What it says of a total update that has not ended yet.
-_UNDER_WAY = b"in progress"
-#: Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
-_BEGUN, _BETWEEN_LOOKS, _BEGINNINGS = 5.0, 0.05, 3
-#: Seconds within which one that failed is tried again (five times, after 1, 2, 3, … seconds).
-_RETRIED = 10.0
 #: What the entries are called in which each master notes that it is alive, with its replica number behind.
 _ALIVE = "repl keep alive"
-#: Flow control of a total update, wide open: entries sent without an answer, and the pause (ms) after them.
-FLOW_OPEN = {"nsds5ReplicaFlowControlWindow": b"100000", "nsds5ReplicaFlowControlPause": b"1"}
-FLOW_DEFAULT = {"nsds5ReplicaFlowControlWindow": b"1000", "nsds5ReplicaFlowControlPause": b"2000"}
 # The entry that holds a suffix's vector in its database, which only the Directory Manager and root may see.
 _RUV = "nsds50ruv"
 _VECTOR = f"(&(nsUniqueId={RUV_UNIQUE_ID})(objectClass=nsTombstone))"
@@ -67,16 +52,6 @@ _SASL_MAPPINGS = "cn=mapping,cn=sasl,cn=config"
 
 # python-ldap's own time limit comes without a word.
 _NAMELESS = "no answer in time"
-
-#: An agreement's flow control: attribute → values.
-Flow = Mapping[str, "list[bytes]"]
-
-
-class Refreshing(NamedTuple):
-    """A total update that goes on: the flow control to put back, and whether it was `found` and not asked for."""
-
-    flow: Flow
-    found: bool
 
 
 class PeerFailure(DirectoryFailure):
@@ -280,93 +255,24 @@ class LdapMaster:
             return find_retention(self._connection)
 
     def begin_refresh(self, agreement: Agreement) -> Refreshing:
-        """See Master.
-
-        By default a total update pauses for two seconds whenever its consumer is a thousand entries behind.  For its
-        time the agreement's flow control is opened.
-        """
+        """See Master."""
         with self._asked(f"re-initialise {agreement.consumer}"):
-            known = self._read_agreement(agreement, *FLOW_OPEN)
-            # The server refuses to have them removed, so one that was not there gets the default.
-            before = {name: known.get(name.lower(), [FLOW_DEFAULT[name]]) for name in FLOW_OPEN}
-            try:
-                opened = [(ldap.MOD_REPLACE, name, [value]) for name, value in FLOW_OPEN.items()]
-                self._connection.modify_s(agreement.dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
-                self._wait(lambda: self._goes_on(agreement) or not self._waits_for_its_thread(agreement))
-                # What an earlier command gave up may still go on, and is waited for: a second one would only begin when
-                # it has ended, and its end would be taken for that of the second.
-                found = self._goes_on(agreement) or self._tries_again(agreement)
-                for _ in range(0 if found else _BEGINNINGS):
-                    began = self._read_agreement(agreement, _INIT_START)
-                    self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, REFRESH, [b"start"])])
-                    if self._wait(lambda began=began: self._has_begun(agreement, began)):  # type: ignore[misc]
-                        break
-            except BaseException:
-                self.set_flow(agreement, before)
-                raise
-        return Refreshing(before, found)
-
-    def _read_agreement(self, agreement: Agreement, *names: str) -> dict[str, list[bytes]]:
-        found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=list(names))[0][1]
-        return {name.lower(): values for name, values in found.items()}
-
-    def _waits_for_its_thread(self, agreement: Agreement) -> bool:
-        """Whether an agreement that was switched on has not done anything yet.
-
-        A total update has to end the session that goes on.  Asked for while the agreement's thread is just about to
-        begin, it is forgotten, or the server waits two minutes for an end that does not come.
-        """
-        told = self._read_agreement(agreement, UPDATE_STATUS).get(UPDATE_STATUS.lower(), [b""])[0]
-        return any(text in told for text in _IDLE)
-
-    def _goes_on(self, agreement: Agreement) -> bool:
-        """Whether a total update is under way: not where one was asked for and forgotten."""
-        found = self._read_agreement(agreement, INIT_STATUS)
-        return _UNDER_WAY in found.get(INIT_STATUS.lower(), [b""])[0].lower()
-
-    def _tries_again(self, agreement: Agreement) -> bool:
-        """Whether an order from before was still being carried out: pauses between attempts get longer by a second."""
-        before = self._read_agreement(agreement, _INIT_START, REFRESH)
-        if REFRESH.lower() not in before:
-            return False
-
-        def moves() -> bool:
-            return self._goes_on(agreement) or self._read_agreement(agreement, _INIT_START, REFRESH) != before
-
-        return self._wait(moves, _RETRIED)
-
-    def _has_begun(self, agreement: Agreement, before: Mapping[str, list[bytes]]) -> bool:
-        """Whether one that was asked for has begun or ended; when it began is told in seconds, and may be as before."""
-        now = self._read_agreement(agreement, _INIT_START, REFRESH)
-        return now.pop(REFRESH.lower(), None) is None or now != before or self._goes_on(agreement)
-
-    def _wait(self, state: Callable[[], bool], seconds: float | None = None) -> bool:
-        limit = time.monotonic() + (_BEGUN if seconds is None else seconds)
-        while not state():
-            if time.monotonic() > limit:
-                return False
-            time.sleep(_BETWEEN_LOOKS)
-        return True
+            return Refresh(self._connection, agreement).begin()
 
     def refreshed(self, agreement: Agreement) -> str | None:
         """See Master."""
         with self._asked(f"tell how {agreement.consumer} is re-initialised"):
-            found = self._connection.search_s(agreement.dn, ldap.SCOPE_BASE, attrlist=[REFRESH, INIT_STATUS])[0][1]
-        values: dict[str, str] = {name.lower(): texts[0].decode("utf-8", "replace") for name, texts in found.items()}
-        told = values.get(INIT_STATUS.lower(), "it says nothing")
-        # One that a server takes up from before it was started has no order.
-        return None if REFRESH.lower() in values or _UNDER_WAY.decode() in told.lower() else told
+            return Refresh(self._connection, agreement).outcome()
 
     def fills_again(self, agreement: Agreement) -> bool:
         """See Master."""
         with self._asked(f"tell whether it re-initialises {agreement.consumer} again"):
-            self._wait(lambda: self._goes_on(agreement) or not self._waits_for_its_thread(agreement))
-            return self._goes_on(agreement)
+            return Refresh(self._connection, agreement).begins_by_itself()
 
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         """See Master."""
         with self._asked(f"put back the flow control of its agreement with {agreement.consumer}"):
-            self._connection.modify_s(agreement.dn, [(ldap.MOD_REPLACE, name, list(flow[name])) for name in flow])
+            Refresh(self._connection, agreement).set_flow(flow)
 
     def switch(self, agreement: Agreement, state: str) -> None:
         """See Master."""

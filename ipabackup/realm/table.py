@@ -70,6 +70,7 @@ def described(state: RealmState) -> list[dict[str, Any]]:
                     "suffix": replica.suffix,
                     "replica": replica.number,
                     "generation": replica.vector.generation,
+                    "stored_generation": content.generation if content else None,
                     "newest": {str(number): change for number, change in sorted(replica.vector.newest.items())},
                     "due": replica.due(),
                     "entries": content.entries if content else None,

@@ -244,7 +244,6 @@ def _unpack(run: _Run, report: Reporter) -> None:
 def _stop(run: _Run, report: Reporter) -> None:
     for unit in reversed(run.units):
         run.machine.services.stop(unit)
-    # One that was not carried out would be begun with the restored data, and again and again.
     run.peers.withdraw_orders({one.target.name: one.target for one in run.chosen}.values())
 
 

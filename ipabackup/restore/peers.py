@@ -101,18 +101,22 @@ class Peers:
                     self.learn(self.host, master.agreements())
                     names = {normalised(agreement.dn) for agreement in master.disable()}
             else:
+                self.withdraw_orders([instance])
                 content = read_config(instance.config_dir)
                 self.learn(self.host, agreements_in(content))
-                changed, off = switched_in(without_orders(content), "off")
+                changed, off = switched_in(content, "off")
                 names = set(off)
-                if changed != content:
+                if names:
                     write_config(instance.config_dir, changed)
             switched[instance.name] = names
             report.note(f"slapd-{instance.name}: {len(names)} agreements switched off")
         return switched
 
     def withdraw_orders(self, instances: Iterable[Instance]) -> None:
-        """Take orders to fill other masters out of the configuration of instances that do not run."""
+        """Take orders to fill other masters out of the configuration of instances that do not run.
+
+        One that was not carried out would be begun with the restored data, and again and again.
+        """
         for instance in instances:
             content = read_config(instance.config_dir)
             changed = without_orders(content)

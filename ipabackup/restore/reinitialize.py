@@ -134,7 +134,6 @@ class _Walk:
         self._admitted: dict[str, set[str]] = {}
         self.cut_off = False
         self._switched_on: list[str] = []
-        self._resting: list[TotalUpdate] = []
         self._rested: list[TotalUpdate] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
@@ -314,7 +313,6 @@ class _Walk:
         except PeerFailure as error:
             self._report.note(error.message)
         else:
-            self._resting.append(update)
             self._rested.append(update)
 
     def _put_back(self, underway: Sequence[TotalUpdate]) -> None:
@@ -378,9 +376,8 @@ class _Walk:
             except PeerFailure as error:
                 self._trouble(name, error.message)
         # Who only supplied others may have agreements that an administrator wants off.
-        for update in [one for one in self._resting if one.agreement.consumer not in but]:
-            self._resting.remove(update)
-            if update.name not in self._switched_on:
+        for update in self._rested:
+            if update.name not in self._switched_on and update.agreement.consumer not in but:
                 try:
                     update.supplier.switch(update.agreement, "on")
                 except PeerFailure as error:

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 
 from ipabackup.directory.agreements import BUSY, Agreement, status_code
-from ipabackup.directory.masters import Flow, Master
+from ipabackup.directory.masters import Master
+from ipabackup.directory.refresh import Flow
 
 #: Seconds that a total update of one suffix may take.
 LIMIT = 6 * 3600.0

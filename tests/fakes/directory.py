@@ -12,7 +12,8 @@ from ipabackup.directory.compact import Compacted
 from ipabackup.directory.config_copy import ExportSource
 from ipabackup.directory.instances import Backend, Instance
 from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID, LdifSummary, count_entries, records
-from ipabackup.directory.masters import Flow, PeerFailure, Refreshing
+from ipabackup.directory.masters import PeerFailure
+from ipabackup.directory.refresh import Flow, Refreshing
 from ipabackup.directory.vectors import Vector
 from ipabackup.errors import DirectoryDied, DirectoryFailure, WrongPassword
 

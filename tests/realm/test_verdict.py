@@ -215,8 +215,12 @@ def test_masters_of_another_generation_are_not_called_behind() -> None:
 
 
 def test_as_data_every_vector_and_agreement_is_whole() -> None:
-    first, *_, last = described(replace(triangle(), unreachable={"ipa4": "no route"}))
+    realm = triangle()
+    known = replace(realm.masters["ipa1"], contents={DOMAIN: Content(7, (), "6a01")})
+    masters = {**realm.masters, "ipa1": known}
+    first, *_, last = described(replace(realm, masters=masters, unreachable={"ipa4": "no route"}))
     assert first["host"] == "ipa1"
+    assert (first["suffixes"][0]["generation"], first["suffixes"][0]["stored_generation"]) == ("6a02", "6a01")
     assert first["suffixes"][0]["newest"] == {"1": change(9, 1), "2": change(9, 2), "3": change(9, 3)}
     assert [one["consumer"] for one in first["suffixes"][0]["agreements"]] == ["ipa2", "ipa3"]
     assert last == {"host": "ipa4", "reached": False, "reason": "no route"}

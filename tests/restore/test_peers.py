@@ -416,9 +416,6 @@ def test_a_supplier_that_fills_once_more_what_it_was_started_with_is_waited_for(
     at = deeds.index(f"enable {third}")
     assert deeds[at + 1 :] == [f"own change {third}"], "the change that it made before is gone"
     assert deeds.count(f"switch {third} from {first} off") == 1, "or it would begin yet again"
-    host.masters.ordered = {first: {second_master}}
-    host.masters.given_up = {second_master}
-    assert f"refresh {second_master} from {first}" in _refilled(host)
 
 
 @pytest.fixture(params=["on", "off"])
