@@ -151,6 +151,20 @@ def test_only_the_domains_instance_may_have_lost_the_accounts_of_masters(host: O
     assert f"refresh {SECOND}:7389 from {HOST}:7389" in host.directory.deeds
 
 
+@pytest.mark.row("R15", "L6")
+def test_a_supplier_is_switched_on_last_for_one_that_came_to_grief_with_another_suffix(host: OwnHost) -> None:
+    """It only supplied: its other agreements are left as they are, and a master in trouble holds up no look."""
+    host.masters.broken = {THIRD + AUTHORITY}
+    looks: list[int] = []
+    host.masters.at_each_look = lambda: looks.append(len(host.directory.deeds))
+    with pytest.raises(PeersUnreachable, match=f"{THIRD} could not be re-initialised with o=ipaca"):
+        host.run(plan_refill(host.server(), [THIRD], None, host.machine).plan)
+    assert f"refresh {THIRD} from {SECOND}" in host.directory.deeds, "the domain came first"
+    on = f"switch {THIRD} from {SECOND} on"
+    assert host.directory.deeds.count(on) == 1
+    assert looks[-1] <= host.directory.deeds.index(on)
+
+
 def looked_at(host: OwnHost, wait: float = 0) -> Verdict:
     server = host.server()
     return check_realm(Viewpoint(server.host, server.basedn, server.instances, host.machine, None), wait=wait)
