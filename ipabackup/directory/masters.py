@@ -28,6 +28,7 @@ from ipabackup.directory.connection import DIRECTORY_MANAGER, connected, count_b
 from ipabackup.directory.ldif_scan import RUV_UNIQUE_ID
 from ipabackup.directory.refresh import Flow, Refresh, Refreshing
 from ipabackup.directory.vectors import parse_vector
+from ipabackup.directory.waking import awake
 from ipabackup.errors import DirectoryFailure
 
 CA_CERTIFICATE = Path("/etc/ipa/ca.crt")
@@ -176,6 +177,10 @@ class Masters(Protocol):
         """Whether the directory server of `host` says anything: one that hangs takes connections, and is silent."""
         ...
 
+    def awake(self, agreements: Iterable[Agreement]) -> AbstractContextManager[None]:
+        """Keep the consumers of these agreements from letting their suppliers wait, as long as the context lasts."""
+        ...
+
 
 class LdapMasters:
     """Masters by LDAP."""
@@ -222,6 +227,11 @@ class LdapMasters:
             with suppress(ldap.LDAPError):
                 connection.unbind_s()
         return True
+
+    def awake(self, agreements: Iterable[Agreement]) -> AbstractContextManager[None]:
+        """See Masters."""
+        doors = (one.door or Door(one.consumer, _PORT) for one in agreements)
+        return awake((door.host, door.port) for door in doors if not door.ldaps)
 
 
 class LdapMaster:

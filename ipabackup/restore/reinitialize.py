@@ -253,6 +253,11 @@ class _Walk:
 
     def _ending(self, suffix: str, underway: Sequence[TotalUpdate]) -> Iterator[TotalUpdate]:
         """Wait for the end of all, which are of this suffix; yields each that came to a good one, at once."""
+        if underway:
+            with self._machine.masters.awake(update.agreement for update in underway):
+                yield from self._ends(suffix, underway)
+
+    def _ends(self, suffix: str, underway: Sequence[TotalUpdate]) -> Iterator[TotalUpdate]:
         waiting = list(underway)
         while waiting:
             for update in list(waiting):

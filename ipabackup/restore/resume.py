@@ -89,6 +89,7 @@ class Resumption:
             here = [stack.enter_context(masters.here(instance.ldapi_uri)) for instance in self.instances()]
             mine = {normalised(replica.suffix): replica for master in here for replica in master.replicas()}
             sources = self._sources(stack, report)
+            stack.enter_context(masters.awake(one for source in sources for one in source.agreements(self.peers.host)))
             arriving: dict[str, dict[str, Replica]] = {}
             for suffix in map(normalised, self.suffixes):
                 others = [source for source in sources if normalised(source.replica.suffix) == suffix]
@@ -163,7 +164,7 @@ class _Source:
 
     def look(self, consumer: str) -> None:
         """Have it compare vectors, as an agreement does that is switched on, whether there is news or not."""
-        for agreement in self._agreements(consumer):
+        for agreement in self.agreements(consumer):
             for state in ("off", "on"):
                 self.master.switch(agreement, state)
 
@@ -171,7 +172,7 @@ class _Source:
         """Have it send all that it has; returns why it did not, or nothing."""
         told = f"it has no agreement with {consumer} that is on"
         try:
-            for agreement in self._agreements(consumer):
+            for agreement in self.agreements(consumer):
                 told = self._sent(TotalUpdate.begin(self.name, self.master, agreement))
         except PeerFailure as error:
             return error.message.rstrip(".")
@@ -188,7 +189,8 @@ class _Source:
         finally:
             update.put_back()
 
-    def _agreements(self, consumer: str) -> list[Agreement]:
+    def agreements(self, consumer: str) -> list[Agreement]:
+        """Those by which it supplies `consumer`."""
         return [one for one in self.replica.agreements if one.consumer == consumer.lower() and one.enabled]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import ldap
 import pytest
 
 from ipabackup.directory import masters
-from ipabackup.directory.agreements import Door
+from ipabackup.directory.agreements import Agreement, Door
 from ipabackup.directory.masters import LdapMaster, LdapMasters, PeerFailure
 
 
@@ -116,6 +116,21 @@ def test_nobody_answers_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) ->
         pass
     monkeypatch.setattr(masters, "_PORT", port)
     assert not LdapMasters().answers("127.0.0.1")
+
+
+def test_consumers_are_kept_awake_by_the_door_that_their_suppliers_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for one that wants TLS from the start."""
+    called: list[tuple[str, int]] = []
+
+    @contextmanager
+    def awake(addresses: Iterable[tuple[str, int]]) -> Iterator[None]:
+        called.extend(addresses)
+        yield
+
+    monkeypatch.setattr(masters, "awake", awake)
+    doors = (None, Door("ipa2", 7389), Door("ipa2", 7390, ldaps=True))
+    with LdapMasters().awake(Agreement("cn=to", "o=ipaca", "ipa2", True, door=door) for door in doors):
+        assert called == [("ipa2", 389), ("ipa2", 7389)]
 
 
 class _Stranger:

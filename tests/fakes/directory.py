@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -114,7 +114,7 @@ class FakeMasters:
     the one suffix there is, `off` is a supplier and its consumer.  `deeds` is the directory's list.  One that is `idle`
     sends nothing.  A supplier in `ordered` was started with an order to fill these consumers, and `unsaved` leads from
     a master to the generation in its database.  A name with a port behind is a further instance, with the authority's
-    records.
+    records.  Those were `asleep` that data was sent to while nobody kept them awake.
     """
 
     def __init__(self, name: str, deeds: list[str]) -> None:
@@ -141,6 +141,8 @@ class FakeMasters:
         self.at_first_refusal: Callable[[], object] = list
         self.kept: dict[str, Retention] = {}
         self.trusted: bytes | None = None
+        self.awake_now: set[str] = set()
+        self.asleep: set[str] = set()
 
     @contextmanager
     def here(self, uri: str) -> Iterator[FakeMaster]:
@@ -174,6 +176,14 @@ class FakeMasters:
 
     def answers(self, host: str) -> bool:
         return host not in self.down | self.dying
+
+    @contextmanager
+    def awake(self, agreements: Iterable[Agreement]) -> Iterator[None]:
+        self.awake_now = {_called(agreement) for agreement in agreements}
+        try:
+            yield
+        finally:
+            self.awake_now = set()
 
 
 class FakeMaster:
@@ -233,6 +243,7 @@ class FakeMaster:
 
     def refreshed(self, agreement: Agreement) -> str | None:
         consumer = _called(agreement)
+        self._realm.asleep |= {consumer} - self._realm.awake_now
         if consumer in self._realm.given_up:
             self._realm.given_up.remove(consumer)
             return "Error (-2) Total update aborted: the connection was lost"

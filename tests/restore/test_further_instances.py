@@ -129,6 +129,7 @@ def test_every_instance_is_filled_from_its_neighbour_and_switched_on(
         f"refresh {THIRD} from {SECOND}",
         f"refresh {THIRD}:7389 from {SECOND}:7389",
     ]
+    assert host.masters.asleep == set()
     assert {f"enable {name}{port}" for name in (SECOND, THIRD) for port in ("", AUTHORITY)} <= set(
         deeds(host, "enable")
     )

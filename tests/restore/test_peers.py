@@ -335,6 +335,7 @@ def test_masters_can_be_filled_without_a_restore_and_those_not_named_supply_them
         f"enable {third}",
         f"switch {third} from {second_master} on",
     ]
+    assert host.masters.asleep == set(), "none lets its supplier wait"
     assert [deed for deed in _refilled(host) if deed.startswith("refresh")] == [
         f"refresh {second_master} from {first}",
         f"refresh {third} from {second_master}",

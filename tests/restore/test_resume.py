@@ -132,6 +132,7 @@ def test_what_arrives_would_not_do_so_another_one_fills_the_server(
         f"switch {SECOND} from {HOST} on",
     ], "its first own change comes before it supplies anybody, and the third one may have what the second has not"
     assert host.masters.flows == [(HOST, {"window": [b"usual"]})]
+    assert host.masters.asleep == set()
 
 
 @pytest.mark.row("R9")
@@ -211,13 +212,14 @@ def test_what_arrives_slowly_is_waited_for(host: OwnHost, backup: Path, monkeypa
 
     def arrive() -> None:
         if f"switch {HOST} from {SECOND} on" in host.directory.deeds:
-            looks.append("look")
+            looks.append("awake" if HOST in host.masters.awake_now else "asleep")
             host.masters.newest[HOST][5] = change(min(2 + len(looks), 9), 5)
 
     host.masters.at_each_look = arrive
     with pytest.raises(Incomplete) as warned:  # of the agreement that was off before
         restored(host, backup, OPTIONS[0])
     assert len(looks) * 0.02 > resume.PATIENCE
+    assert set(looks[: int(resume.PATIENCE / 0.02)]) == {"awake"}, "it takes what arrives without delay"
     assert "no other master has sent" not in str(warned.value)
 
 
