@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
@@ -43,6 +44,8 @@ _CONFLICTS = "(&(|(objectClass=*)(objectClass=ldapSubEntry))(nsds5ReplConflict=*
 #: (Switching an agreement off may take as long as the answer that its session waits for: 120 by default.)
 _REACHED, _ANSWERED = 15, 150
 
+#: Seconds that a database may take to be opened when it has been filled.
+_COMES_ONLINE = 10.0
 #: Where masters take connections from each other, and how many seconds one may need to take one and say something.
 _PORT, _SHOWS_UP = 389, 10.0
 #: Who may supply a replica, whom an unknown supplier is taken for, and where names of Kerberos lead to entries.
@@ -312,11 +315,18 @@ class LdapMaster:
 
     def holds(self, suffix: str) -> bool:
         """See Master."""
+        limit = time.monotonic() + _COMES_ONLINE
         with self._asked("tell what it holds"):
-            try:
-                return bool(self._connection.search_s(suffix, ldap.SCOPE_BASE, attrlist=["1.1"]))
-            except (ldap.NO_SUCH_OBJECT, ldap.REFERRAL):
-                return False
+            while True:
+                try:
+                    return bool(self._connection.search_s(suffix, ldap.SCOPE_BASE, attrlist=["1.1"]))
+                except (ldap.NO_SUCH_OBJECT, ldap.REFERRAL):
+                    return False
+                except ldap.OPERATIONS_ERROR:
+                    if time.monotonic() > limit:
+                        raise
+                # Its database is being closed or opened, which it does not tell.
+                time.sleep(0.1)
 
     def admit(self, supplier: str) -> None:
         """See Master.

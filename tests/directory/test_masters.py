@@ -67,6 +67,28 @@ def test_a_master_tells_the_generation_in_its_database_to_who_may_see_it() -> No
     assert LdapMaster("ipa1", Stored(refers=True)).stored_generation("dc=x") is None
 
 
+class Opened:
+    """A master whose database of dc=x is closed for so many questions."""
+
+    def __init__(self, questions: int) -> None:
+        self.left = questions
+
+    def search_s(self, base: str, scope: int, attrlist: list[str]) -> list[tuple[str, Any]]:
+        assert (base, scope) == ("dc=x", ldap.SCOPE_BASE)
+        self.left -= 1
+        if self.left >= 0:
+            raise ldap.OPERATIONS_ERROR
+        return [("dc=x", {})]
+
+
+@pytest.mark.row("R15")
+def test_a_database_that_is_just_being_opened_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LdapMaster("ipa1", Opened(2)).holds("dc=x")
+    monkeypatch.setattr(masters, "_COMES_ONLINE", 0.0)
+    with pytest.raises(PeerFailure, match="ipa1 does not tell what it holds"):
+        LdapMaster("ipa1", Opened(1000)).holds("dc=x")
+
+
 @pytest.mark.row("R15")
 def test_a_master_makes_a_change_of_its_own_where_it_may() -> None:
     connection = Living()
