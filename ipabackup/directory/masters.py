@@ -96,10 +96,15 @@ class Master(Protocol):
         """What the agreement says of its total update once that has ended; None before."""
         ...
 
-    def fills_again(self, agreement: Agreement) -> bool:
+    def last_refresh(self, agreement: Agreement) -> str:
+        """When the agreement's last total update began (Generalized Time); "" for never."""
+        ...
+
+    def fills_again(self, agreement: Agreement, since: str) -> bool:
         """Whether an agreement that was just switched on begins with a total update that nobody has asked for.
 
-        It does so each time when its server was started with an order for one, after a loss of power for example.
+        It does so each time when its server was started with an order for one, after a loss of power for example.  The
+        last one began at `since`.
         """
         ...
 
@@ -277,10 +282,15 @@ class LdapMaster:
         with self._asked(f"tell how {agreement.consumer} is re-initialised"):
             return Refresh(self._connection, agreement).outcome()
 
-    def fills_again(self, agreement: Agreement) -> bool:
+    def last_refresh(self, agreement: Agreement) -> str:
+        """See Master."""
+        with self._asked(f"tell when it last re-initialised {agreement.consumer}"):
+            return Refresh(self._connection, agreement).last_begun()
+
+    def fills_again(self, agreement: Agreement, since: str) -> bool:
         """See Master."""
         with self._asked(f"tell whether it re-initialises {agreement.consumer} again"):
-            return Refresh(self._connection, agreement).begins_by_itself()
+            return Refresh(self._connection, agreement).begins_by_itself(since)
 
     def set_flow(self, agreement: Agreement, flow: Flow) -> None:
         """See Master."""

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import ldap
 
-from ipabackup.directory.agreements import ENABLED, INIT_STATUS, REFRESH, UPDATE_STATUS, Agreement
+from ipabackup.directory.agreements import ENABLED, INIT_STATUS, REFRESH, UPDATE_STATUS, Agreement, status_code
 
-_INIT_START = "nsds5replicaLastInitStart"
+_INIT_START, _INIT_END = "nsds5replicaLastInitStart", "nsds5replicaLastInitEnd"
 #: What an agreement says of its last session as long as its thread has not begun.
 _IDLE = (b"No replication sessions started", b"agreement disabled")
 #: What it says of a total update that has not ended yet.
@@ -52,6 +52,7 @@ class Refresh:
         time the agreement's flow control is opened.
         """
         known = self._read(*FLOW_OPEN)
+        since = self.last_begun()
         # The server refuses to have them removed, so one that was not there gets the default.
         before = {name: known.get(name.lower(), [FLOW_DEFAULT[name]]) for name in FLOW_OPEN}
         try:
@@ -59,7 +60,7 @@ class Refresh:
             self._connection.modify_s(self._dn, [*opened, (ldap.MOD_REPLACE, ENABLED, [b"on"])])
             # What an earlier command gave up may still go on, and is waited for: a second one would only begin when it
             # has ended, and its end would be taken for that of the second.
-            found = self.begins_by_itself() or self._tries_again()
+            found = self.begins_by_itself(since) or self._tries_again()
             for _ in range(0 if found else _BEGINNINGS):
                 began = self._read(_INIT_START)
                 self._connection.modify_s(self._dn, [(ldap.MOD_REPLACE, REFRESH, [b"start"])])
@@ -70,22 +71,32 @@ class Refresh:
             raise
         return Refreshing(before, found)
 
-    def begins_by_itself(self) -> bool:
-        """Whether the agreement, which was just switched on, begins with one that goes on; waits until it has begun.
+    def last_begun(self) -> str:
+        """When the last one began (Generalized Time); "" for never."""
+        return self._first(_INIT_START).decode("utf-8", "replace")
 
-        One has to end the session that goes on.  Asked for while the agreement's thread is just about to begin, it is
-        forgotten, or the server waits two minutes for an end that does not come.
+    def begins_by_itself(self, since: str) -> bool:
+        """Whether the agreement, which was just switched on, begins with one; waits until it has begun with something.
+
+        The last one began at `since` when the agreement was still off.  One has to end the session that goes on.  Asked
+        for while the agreement's thread is just about to begin, it is forgotten, or the server waits two minutes for an
+        end that does not come.
         """
         _wait(lambda: self._goes_on() or not self._waits_for_its_thread())
-        return self._goes_on()
+        # When it began is noted before anything else, also where the consumer is busy, and asked again and again.
+        return self._goes_on() or self.last_begun() != since
 
     def outcome(self) -> str | None:
         """What is said of it once it has ended; None before."""
-        # In one look: both change while it is asked.
-        now = self._read(REFRESH, INIT_STATUS)
+        # In one look: these change while it is asked.
+        now = self._read(REFRESH, INIT_STATUS, _INIT_START, _INIT_END)
         told = now.get(INIT_STATUS.lower(), [b""])[0]
         # One that a server takes up from before it was started has no order.
         if REFRESH.lower() in now or _UNDER_WAY in told.lower():
+            return None
+        began, ended = (now.get(name.lower(), [b""])[0] for name in (_INIT_START, _INIT_END))
+        if ended < began and status_code(told.decode("utf-8", "replace")) == 0:
+            # Said of the one before: the consumer has not let this one begin yet.
             return None
         return told.decode("utf-8", "replace") or "it says nothing"
 
@@ -97,17 +108,17 @@ class Refresh:
         found = self._connection.search_s(self._dn, ldap.SCOPE_BASE, attrlist=list(names))[0][1]
         return {name.lower(): values for name, values in found.items()}
 
-    def _status(self, name: str) -> bytes:
+    def _first(self, name: str) -> bytes:
         return self._read(name).get(name.lower(), [b""])[0]
 
     def _waits_for_its_thread(self) -> bool:
         """Whether the agreement has not done anything yet since it was switched on."""
-        told = self._status(UPDATE_STATUS)
+        told = self._first(UPDATE_STATUS)
         return any(text in told for text in _IDLE)
 
     def _goes_on(self) -> bool:
         """Whether a total update is under way: not where one was asked for and forgotten."""
-        return _UNDER_WAY in self._status(INIT_STATUS).lower()
+        return _UNDER_WAY in self._first(INIT_STATUS).lower()
 
     def _tries_again(self) -> bool:
         """Whether an order from before was still being carried out: pauses between attempts get longer by a second."""

@@ -314,7 +314,7 @@ class _Walk:
         master: see `enable`.
         """
         try:
-            update.supplier.switch(update.agreement, "off")
+            update.rest()
         except PeerFailure as error:
             self._report.note(error.message)
         else:
@@ -395,7 +395,7 @@ class _Walk:
             if consumer in self.away:
                 continue
             try:
-                if not update.supplier.fills_again(update.agreement):
+                if not update.begins_again():
                     continue
             except PeerFailure as error:
                 self._trouble(update.name, error.message)

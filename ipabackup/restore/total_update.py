@@ -30,6 +30,7 @@ class TotalUpdate:
     flow: Flow
     found: bool
     _begun: float = field(default_factory=time.monotonic)
+    _last: str = ""
 
     @classmethod
     def begin(cls, name: str, supplier: Master, agreement: Agreement) -> TotalUpdate:
@@ -57,6 +58,15 @@ class TotalUpdate:
             self.supplier.begin_refresh(self.agreement)
             return None
         return status or "nobody says why"
+
+    def rest(self) -> None:
+        """Switch the agreement off, which has done its part; raises PeerFailure."""
+        self._last = self.supplier.last_refresh(self.agreement)
+        self.supplier.switch(self.agreement, "off")
+
+    def begins_again(self) -> bool:
+        """Whether the agreement, which rested and was just switched on, sends all once more; raises PeerFailure."""
+        return self.supplier.fills_again(self.agreement, self._last)
 
     def put_back(self) -> None:
         """Give the agreement the flow control that it had; raises PeerFailure."""

@@ -123,7 +123,7 @@ def test_a_total_update_without_an_order_is_none_that_has_ended() -> None:
             ]
 
     master = LdapMaster("ipa1", Resumed(b"Error (0) Total update in progress"))
-    assert master.fills_again(AGREEMENT)
+    assert master.fills_again(AGREEMENT, "")
     assert master.refreshed(AGREEMENT) is None
     assert master.begin_refresh(AGREEMENT).found
 
@@ -161,8 +161,46 @@ def test_an_order_from_before_that_is_tried_again_is_not_given_twice_and_one_tha
 @pytest.mark.row("R15")
 def test_an_agreement_that_begins_to_send_changes_fills_nobody_again() -> None:
     connection = Agreed(b"Error (0) Total update succeeded")
-    assert not LdapMaster("ipa1", connection).fills_again(AGREEMENT)
+    master = LdapMaster("ipa1", connection)
+    assert not master.fills_again(AGREEMENT, master.last_refresh(AGREEMENT))
     assert connection.asked["status"] == 2, "it was waited for"
+
+
+class Held:
+    """An agreement that begins with a total update, which its consumer does not let begin: what it says of its last
+    session is what came of that, and what it says of the last total update is that of the one before.
+    """
+
+    def __init__(self) -> None:
+        self.now = {
+            "nsds5replicaLastUpdateStatus": b"Error (1) Replication error acquiring replica: replica busy",
+            "nsds5replicaLastInitStatus": b"Error (0) Total update succeeded",
+            "nsds5replicaLastInitStart": b"20261129000010Z",
+            "nsds5replicaLastInitEnd": b"20261129000008Z",
+        }
+
+    def search_s(self, *words: Any, **more: Any) -> list[tuple[str, dict[str, list[bytes]]]]:
+        return [("cn=meToipa2", {name: [self.now[name]] for name in more["attrlist"] if name in self.now})]
+
+
+@pytest.mark.row("R15")
+def test_a_total_update_that_its_consumer_does_not_let_begin_goes_on() -> None:
+    connection = Held()
+    master = LdapMaster("ipa1", connection)
+    assert master.fills_again(AGREEMENT, "20261129000007Z")
+    assert not master.fills_again(AGREEMENT, "20261129000010Z")
+    assert master.refreshed(AGREEMENT) is None
+
+    connection.now["nsds5replicaLastInitEnd"] = b"20261129000012Z"
+    assert master.refreshed(AGREEMENT) == "Error (0) Total update succeeded"
+
+
+@pytest.mark.row("R15")
+def test_one_that_its_consumer_never_lets_begin_has_ended() -> None:
+    """That notes no end."""
+    connection = Held()
+    connection.now["nsds5replicaLastInitStatus"] = b"Error (49) Invalid credentials"
+    assert LdapMaster("ipa1", connection).refreshed(AGREEMENT) == "Error (49) Invalid credentials"
 
 
 @pytest.mark.row("R15")

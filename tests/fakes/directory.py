@@ -273,7 +273,11 @@ class FakeMaster:
             for number, change in self._realm.newest.get(self._name, {}).items():
                 newest[number] = max(newest.get(number, ""), change)
 
-    def fills_again(self, agreement: Agreement) -> bool:
+    def last_refresh(self, agreement: Agreement) -> str:
+        return "20261129000000Z"
+
+    def fills_again(self, agreement: Agreement, since: str) -> bool:
+        assert since == "20261129000000Z"
         return agreement.consumer in self._realm.ordered.get(self._name, ())
 
     def stored_generation(self, suffix: str) -> str | None:
