@@ -149,6 +149,7 @@ class _Walk:
         """
         for suffix in suffixes:
             self._change(self._peers.host, suffix)
+        suffixes = sorted(suffixes, key=self._held_by_all)
         done = {suffix: {self._peers.host, *others} for suffix in suffixes}
         hop = {suffix: [self._peers.host, *self._of_one_generation(others, suffix)] for suffix in suffixes}
         while any(hop.values()):
@@ -174,6 +175,25 @@ class _Walk:
                     self._change(consumer, suffix)
                     hop[suffix].append(consumer)
         self.filled = set().union(*done.values()) - {self._peers.host, *others}
+
+    def _held_by_all(self, suffix: str) -> bool:
+        """Whether there is nobody to be filled who has no data of this suffix, for all that is known.
+
+        Such a one may still wait for a total update that was given up.  When that is broken off while another one comes
+        in, its 389 DS stops for good; so that suffix comes first, and waits for its end.
+        """
+        try:
+            return all(
+                master.holds(replica.suffix)
+                for name in self._peers.names
+                if name not in self._peers.unreachable
+                for master in self._reached(name, needed=False)
+                for replica in master.replicas()
+                if same_suffix(replica.suffix, suffix)
+            )
+        except PeerFailure as error:
+            self._report.note(error.message)
+            return True
 
     def _of_one_generation(self, names: Iterable[str], suffix: str) -> list[str]:
         """Those masters that have what this one has, and can be asked."""

@@ -136,6 +136,16 @@ def test_every_instance_is_filled_from_its_neighbour_and_switched_on(
 
 
 @pytest.mark.row("R15", "L6")
+@pytest.mark.parametrize("missing", ["", AUTHORITY])
+def test_what_a_master_has_no_data_of_is_sent_first(host: OwnHost, missing: str) -> None:
+    """It may still wait for more of it, and does not survive that this is broken off while something else comes in."""
+    host.masters.emptied = {SECOND + missing}
+    with suppress(Incomplete, PeersUnreachable):
+        host.run(plan_refill(host.server(), [SECOND], None, host.machine).plan)
+    assert deeds(host, "refresh")[0] == f"refresh {SECOND}{missing} from {HOST}{missing}"
+
+
+@pytest.mark.row("R15", "L6")
 def test_filling_a_master_again_takes_its_every_instance(host: OwnHost) -> None:
     host.run(plan_refill(host.server(), [SECOND], None, host.machine).plan)
     before = host.directory.deeds[: host.directory.deeds.index(f"refresh {SECOND} from {HOST}")]
