@@ -388,6 +388,27 @@ def test_a_master_that_lost_the_domains_data_is_told_who_its_supplier_is(second_
 
 
 @pytest.mark.row("R15")
+def test_one_that_falls_silent_then_is_asked_nothing_more(
+    second_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told who its supplier is until it is filled."""
+    monkeypatch.setattr(reinitialize, "_BETWEEN_CALLS", 0.0)
+    monkeypatch.setattr(reinitialize, "GONE_LIMIT", 0.0)
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.emptied = host.masters.dying = {second_master}
+    with pytest.raises(PeersUnreachable, match=f"{second_master} does not answer any more"):
+        _refilled(host)
+    assert f"admit {first} to {second_master}" in host.directory.deeds
+    assert not {f"dismiss on {second_master}", f"disable {first}"} & set(host.directory.deeds)
+
+    host.masters.dying = set()
+    with pytest.raises(Incomplete, match=f"{second_master} had none"):
+        _refilled(host)
+    assert f"dismiss on {second_master}" in host.directory.deeds
+
+
+@pytest.mark.row("R15")
 def test_a_master_that_was_emptied_and_differs_afterwards_is_named(
     second_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
