@@ -142,6 +142,11 @@ def status_code(status: str) -> int:
     return int(found[1]) if found else 0
 
 
+def succeeded(status: str) -> bool:
+    """Whether an agreement says that something came to a good end; not when it says nothing."""
+    return bool(_STATUS.match(status)) and status_code(status) == 0
+
+
 def same_suffix(one: str, other: str) -> bool:
     """Whether two spellings mean the same suffix."""
     return normalised(one) == normalised(other)

@@ -16,9 +16,9 @@ from ipabackup.directory.agreements import ENABLED, INIT_STATUS, REFRESH, UPDATE
 
 _INIT_START, _INIT_END = "nsds5replicaLastInitStart", "nsds5replicaLastInitEnd"
 #: What an agreement says of its last session as long as its thread has not begun.
-_IDLE = (b"No replication sessions started", b"agreement disabled")
+_IDLE = ("No replication sessions started", "agreement disabled")
 #: What it says of a total update that has not ended yet.
-_UNDER_WAY = b"in progress"
+_UNDER_WAY = "in progress"
 #: Seconds for that thread, or a total update, to begin, and how often one that did not is asked for again.
 _BEGUN, _BETWEEN_LOOKS, _BEGINNINGS = 5.0, 0.05, 3
 #: Seconds within which one that failed is tried again (five times, after 1, 2, 3, … seconds).
@@ -73,7 +73,7 @@ class Refresh:
 
     def last_begun(self) -> str:
         """When the last one began (Generalized Time); "" for never."""
-        return self._first(_INIT_START).decode("utf-8", "replace")
+        return self._first(_INIT_START)
 
     def begins_by_itself(self, since: str) -> bool:
         """Whether the agreement, which was just switched on, begins with one; waits until it has begun with something.
@@ -89,16 +89,16 @@ class Refresh:
     def outcome(self) -> str | None:
         """What is said of it once it has ended; None before."""
         # In one look: these change while it is asked.
-        now = self._read(REFRESH, INIT_STATUS, _INIT_START, _INIT_END)
-        told = now.get(INIT_STATUS.lower(), [b""])[0]
+        names = (INIT_STATUS, _INIT_START, _INIT_END, ENABLED)
+        now = self._read(REFRESH, *names)
+        told, began, ended, enabled = (now.get(name.lower(), [b""])[0].decode("utf-8", "replace") for name in names)
         # One that a server takes up from before it was started has no order.
         if REFRESH.lower() in now or _UNDER_WAY in told.lower():
             return None
-        began, ended = (now.get(name.lower(), [b""])[0] for name in (_INIT_START, _INIT_END))
-        if ended < began and status_code(told.decode("utf-8", "replace")) == 0:
+        if ended < began and status_code(told) == 0:
             # Said of the one before: the consumer has not let this one begin yet.
-            return None
-        return told.decode("utf-8", "replace") or "it says nothing"
+            return "the agreement was switched off meanwhile" if enabled.lower() == "off" else None
+        return told or "it says nothing"
 
     def set_flow(self, flow: Flow) -> None:
         """Set the agreement's flow control."""
@@ -108,8 +108,8 @@ class Refresh:
         found = self._connection.search_s(self._dn, ldap.SCOPE_BASE, attrlist=list(names))[0][1]
         return {name.lower(): values for name, values in found.items()}
 
-    def _first(self, name: str) -> bytes:
-        return self._read(name).get(name.lower(), [b""])[0]
+    def _first(self, name: str) -> str:
+        return self._read(name).get(name.lower(), [b""])[0].decode("utf-8", "replace")
 
     def _waits_for_its_thread(self) -> bool:
         """Whether the agreement has not done anything yet since it was switched on."""

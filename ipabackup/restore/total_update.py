@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ipabackup.directory.agreements import BUSY, Agreement, status_code
+from ipabackup.directory.agreements import BUSY, Agreement, status_code, succeeded
 from ipabackup.directory.masters import Master
 from ipabackup.directory.refresh import Flow
 
@@ -50,7 +50,7 @@ class TotalUpdate:
         status = self.supplier.refreshed(self.agreement)
         if status is None:
             return None
-        if status and status_code(status) == 0:
+        if succeeded(status):
             return ""
         busy = status_code(status) == BUSY and time.monotonic() - self._begun < BUSY_LIMIT
         if busy or self.found:

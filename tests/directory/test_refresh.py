@@ -8,7 +8,7 @@ import ldap
 import pytest
 
 from ipabackup.directory import refresh
-from ipabackup.directory.agreements import Agreement
+from ipabackup.directory.agreements import Agreement, succeeded
 from ipabackup.directory.masters import LdapMaster, PeerFailure
 
 AGREEMENT = Agreement("cn=meToipa2", "dc=x", "ipa2", False)
@@ -193,6 +193,30 @@ def test_a_total_update_that_its_consumer_does_not_let_begin_goes_on() -> None:
 
     connection.now["nsds5replicaLastInitEnd"] = b"20261129000012Z"
     assert master.refreshed(AGREEMENT) == "Error (0) Total update succeeded"
+
+
+@pytest.mark.row("R15")
+def test_one_that_never_began_does_not_when_the_agreement_is_switched_off() -> None:
+    connection = Held()
+    connection.now["nsds5ReplicaEnabled"] = b"off"
+    told = LdapMaster("ipa1", connection).refreshed(AGREEMENT)
+    assert told == "the agreement was switched off meanwhile"
+    assert not succeeded(told)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("Error (0) Total update succeeded", True),
+        ("0 Total update succeeded", True),
+        ("Error (1) busy", False),
+        ("Error (-11) aborted", False),
+        ("it says nothing", False),
+        ("", False),
+    ],
+)
+def test_a_good_end_is_one_that_is_told(status: str, expected: bool) -> None:
+    assert succeeded(status) is expected
 
 
 @pytest.mark.row("R15")
