@@ -259,7 +259,7 @@ class _Walk:
     def dismiss(self) -> None:
         """Take back what let suppliers in; those connect anew when they are switched on, under their own names."""
         for consumer, suppliers in self._admitted.items():
-            if consumer in self.troubles and not self._machine.masters.answers(consumer):
+            if not self._machine.masters.answers(consumer):
                 # Each question to it would take minutes.
                 told = f"{consumer} does not answer, so it lets in {' and '.join(sorted(suppliers))} until it is filled"
                 self._report.warn(f"{told}, by entries of its configuration (cn=mapping,cn=sasl,cn=config)")

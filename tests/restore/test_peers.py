@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ipabackup.directory.agreements import Agreement
+from ipabackup.directory.masters import PeerFailure
 from ipabackup.errors import (
     Incomplete,
     PeersUnreachable,
@@ -406,6 +407,32 @@ def test_one_that_falls_silent_then_is_asked_nothing_more(
     with pytest.raises(Incomplete, match=f"{second_master} had none"):
         _refilled(host)
     assert f"dismiss on {second_master}" in host.directory.deeds
+
+
+@pytest.mark.row("R15")
+def test_one_that_could_not_be_filled_then_forgets_its_supplier(second_master: str, host: OwnHost) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+    host.masters.emptied = host.masters.broken = {second_master}
+    with pytest.raises(PeersUnreachable, match="it broke"):
+        _refilled(host)
+    assert f"dismiss on {second_master}" in host.directory.deeds
+
+
+@pytest.mark.row("R15")
+def test_one_that_does_not_tell_what_it_holds_is_filled_all_the_same(second_master: str, host: OwnHost) -> None:
+    first = "ipa1.example.test"
+    host.masters.agreements = {first: [second_master], second_master: [first]}
+
+    looks: list[str] = []
+
+    def fall_silent_once() -> None:
+        looks.append("look")
+        if len(looks) == 1:
+            raise PeerFailure(f"{second_master} does not tell its replication state: no answer in time.")
+
+    host.masters.at_each_look = fall_silent_once
+    assert f"refresh {second_master} from {first}" in _refilled(host)
 
 
 @pytest.mark.row("R15")
