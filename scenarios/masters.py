@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from lab.execute import CommandResult
@@ -19,6 +21,10 @@ ARRIVAL = 60.0
 #: the answer of one that was killed in a session (lab.host.TCP_PATIENCE), and after failures an agreement waits longer
 #: and longer before it tries again, up to nsds5ReplicaBackoffMax (300 s).
 ARRIVAL_AFTER_FAULT = 310.0
+
+#: Seconds that a master's session with another one may be in the way of a new one: where that was killed in it, until
+#: 389 DS asks whether anybody is there (nsslapd-tcp-keepalive-time, 300 s).
+BUSY_LIMIT = 400.0
 
 CA_SUFFIX = "o=ipaca"
 
@@ -119,7 +125,15 @@ def disconnect(one: Host, other: Host) -> None:
 def reinitialize_by_hand(host: Host, source: Host) -> None:
     """Fill a master's directory from another one's, by FreeIPA's commands for the domain and for the authority."""
     for tool in ("ipa-replica-manage", "ipa-csreplica-manage"):
-        host.run([tool, "-p", host.topology.passwords.directory_manager, "re-initialize", f"--from={source.fqdn}"])
+        argv = [tool, "-p", host.topology.passwords.directory_manager, "re-initialize", f"--from={source.fqdn}"]
+        wait_for(f"{tool} to re-initialise {host.fqdn}", partial(_done_unless_busy, host, argv), limit=BUSY_LIMIT)
+
+
+def _done_unless_busy(host: Host, argv: Sequence[str]) -> bool:
+    """Whether a command was done; not while a master's session is in its way, which may be one of before it died."""
+    done = host.run(argv, check=False)
+    assert done.status == 0 or "busy" in f"{done.stdout}{done.stderr}", done.describe()
+    return done.status == 0
 
 
 def password_options(host: Host) -> list[str]:
