@@ -59,7 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if not config.option.collectonly:
             config.option.xmlpath = config.option.xmlpath or str(folder / "junit.xml")
             config.pluginmanager.register(RunReport(folder), "lab-report")
-        unwind_when_terminated()
+    # Also the workers: who ends a whole group of processes ends them as well.
+    unwind_when_terminated()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
