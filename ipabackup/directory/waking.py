@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 #: Seconds between two requests.
-INTERVAL = 0.001
+_INTERVAL = 0.001
 #: One of so many requests is a question, and so many may be on their way without an answer to one behind them.
 _ASKED_EVERY, _UNANSWERED = 64, 256
 #: Seconds after which a server is tried again that took no connection or ended it, and that it has to take one.
@@ -66,7 +66,7 @@ def _call(connection: socket.socket, over: threading.Event) -> None:
     """Send requests until it is over; raises OSError when the server does not want any more."""
     answers = _Answers(connection)
     sent = 0
-    while not over.wait(INTERVAL):
+    while not over.wait(_INTERVAL):
         if sent - answers.count() * _ASKED_EVERY >= _UNANSWERED:
             continue
         connection.sendall(_ABANDON if sent % _ASKED_EVERY else _QUESTION)

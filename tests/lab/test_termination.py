@@ -6,6 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from scenarios import conftest
 
 _CLEANING = """
 import pathlib, sys, time
@@ -32,3 +38,16 @@ def test_the_first_sigterm_lets_it_clean_up_and_another_one_does_not_break_that_
         running.communicate("go on\n", timeout=20)
     assert running.returncode == 0
     assert cleaned.exists()
+
+
+def test_workers_of_a_run_clean_up_as_well() -> None:
+    """Who ends a whole group of processes ends them too, and their labs are theirs."""
+    usual = signal.getsignal(signal.SIGTERM)
+    try:
+        conftest.pytest_configure(cast("pytest.Config", SimpleNamespace(workerinput={})))
+        handler = signal.getsignal(signal.SIGTERM)
+        assert callable(handler)
+        with pytest.raises(KeyboardInterrupt):
+            handler(signal.SIGTERM, None)
+    finally:
+        signal.signal(signal.SIGTERM, usual)

@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 
 from ipabackup.directory.agreements import Agreement
-from ipabackup.directory.masters import PeerFailure
 from ipabackup.errors import (
     Incomplete,
     PeersUnreachable,
-    Refused,
     UsageError,
 )
 from ipabackup.realm import check
 from ipabackup.record import ServerRecord
 from ipabackup.restore import RestoreOptions, reinitialize, total_update
 from ipabackup.restore.peers import Peers, younger_than
-from ipabackup.restore.refill import plan_refill
 from ipabackup.steps import Event, Reporter
 from tests.host_of_its_own import OwnHost
 from tests.realm.realms import change
@@ -312,161 +309,6 @@ def test_a_master_that_is_behind_gets_its_time_although_another_is_away(
     assert len(looks) > 12
 
 
-def _refilled(host: OwnHost, *named: str) -> list[str]:
-    """Run a restore of nothing; returns what it did to agreements and databases."""
-    host.directory.deeds.clear()
-    host.run(plan_refill(host.server(), named, None, host.machine).plan)
-    return list(host.directory.deeds)
-
-
-@pytest.mark.row("R15")
-def test_masters_can_be_filled_without_a_restore_and_those_not_named_supply_them(
-    second_master: str, third_master: str, host: OwnHost
-) -> None:
-    first, third = "ipa1.example.test", third_master
-    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
-    host.masters.generations[second_master] = "new"
-    assert _refilled(host, third) == [
-        f"disable {third}",
-        f"own change {first}",
-        f"refresh {third} from {second_master}",
-        f"switch {third} from {second_master} off",
-        f"own change {third}",
-        f"enable {first}",
-        f"enable {third}",
-        f"switch {third} from {second_master} on",
-    ]
-    assert host.masters.asleep == set(), "none lets its supplier wait"
-    assert [deed for deed in _refilled(host) if deed.startswith("refresh")] == [
-        f"refresh {second_master} from {first}",
-        f"refresh {third} from {second_master}",
-    ]
-
-
-@pytest.mark.row("R14", "R15")
-def test_a_total_update_that_was_given_up_before_is_asked_for_once_more_when_it_fails(
-    second_master: str, host: OwnHost
-) -> None:
-    first = "ipa1.example.test"
-    host.masters.agreements = {first: [second_master], second_master: [first]}
-    host.masters.given_up = {second_master}
-    asked = [deed for deed in _refilled(host) if deed.startswith("refresh")]
-    assert asked == [f"refresh {second_master} from {first}"] * 2
-    host.masters.broken = {second_master}
-    host.masters.given_up = {second_master}
-    with pytest.raises(PeersUnreachable, match="it broke"):
-        _refilled(host)
-
-
-@pytest.mark.row("R15")
-def test_a_master_of_another_generation_supplies_nobody(second_master: str, third_master: str, host: OwnHost) -> None:
-    first, third = "ipa1.example.test", third_master
-    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
-    with pytest.raises(PeersUnreachable, match=f"{third} has to wait for {second_master}"):
-        _refilled(host, third)
-    assert host.masters.generations == {first: "new"}
-
-
-@pytest.mark.row("R15")
-def test_a_master_that_lost_the_domains_data_is_told_who_its_supplier_is(second_master: str, host: OwnHost) -> None:
-    first = "ipa1.example.test"
-    host.masters.agreements = {first: [second_master], second_master: [first]}
-    host.masters.emptied = {second_master}
-    with pytest.raises(Incomplete, match=f"{second_master} had none.* Run on it: ipactl restart"):
-        _refilled(host)
-    assert host.directory.deeds == [
-        f"disable {second_master}",
-        f"own change {first}",
-        f"admit {first} to {second_master}",
-        f"refresh {second_master} from {first}",
-        f"switch {second_master} from {first} off",
-        f"own change {second_master}",
-        f"disable {first}",
-        f"dismiss on {second_master}",
-        f"enable {first}",
-        f"enable {second_master}",
-    ], "its supplier's session, which began under another name, ends before that name goes"
-
-
-@pytest.mark.row("R15")
-def test_one_that_falls_silent_then_is_asked_nothing_more(
-    second_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is told who its supplier is until it is filled."""
-    monkeypatch.setattr(reinitialize, "_BETWEEN_CALLS", 0.0)
-    monkeypatch.setattr(reinitialize, "GONE_LIMIT", 0.0)
-    first = "ipa1.example.test"
-    host.masters.agreements = {first: [second_master], second_master: [first]}
-    host.masters.emptied = host.masters.dying = {second_master}
-    with pytest.raises(PeersUnreachable, match=f"{second_master} does not answer any more"):
-        _refilled(host)
-    assert f"admit {first} to {second_master}" in host.directory.deeds
-    assert not {f"dismiss on {second_master}", f"disable {first}"} & set(host.directory.deeds)
-
-    host.masters.dying = set()
-    with pytest.raises(Incomplete, match=f"{second_master} had none"):
-        _refilled(host)
-    assert f"dismiss on {second_master}" in host.directory.deeds
-
-
-@pytest.mark.row("R15")
-def test_one_that_could_not_be_filled_then_forgets_its_supplier(second_master: str, host: OwnHost) -> None:
-    first = "ipa1.example.test"
-    host.masters.agreements = {first: [second_master], second_master: [first]}
-    host.masters.emptied = host.masters.broken = {second_master}
-    with pytest.raises(PeersUnreachable, match="it broke"):
-        _refilled(host)
-    assert f"dismiss on {second_master}" in host.directory.deeds
-
-
-@pytest.mark.row("R15")
-def test_one_that_does_not_tell_what_it_holds_is_filled_all_the_same(second_master: str, host: OwnHost) -> None:
-    first = "ipa1.example.test"
-    host.masters.agreements = {first: [second_master], second_master: [first]}
-
-    looks: list[str] = []
-
-    def fall_silent_once() -> None:
-        looks.append("look")
-        if len(looks) == 1:
-            raise PeerFailure(f"{second_master} does not tell its replication state: no answer in time.")
-
-    host.masters.at_each_look = fall_silent_once
-    assert f"refresh {second_master} from {first}" in _refilled(host)
-
-
-@pytest.mark.row("R15")
-def test_a_master_that_was_emptied_and_differs_afterwards_is_named(
-    second_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before its services are restarted: with another generation in its database it would part from its realm then."""
-    first = "ipa1.example.test"
-    host.masters.agreements = {first: [second_master], second_master: [first]}
-    host.masters.emptied = {second_master}
-    host.masters.newest = {first: {4: change(9, 4)}, second_master: {4: change(9, 4), 5: change(20, 5)}}
-    host.masters.generations[first] = "6a000000"
-    for name in ("FIRST_LOOK", "SETTLE_LIMIT"):
-        monkeypatch.setattr(reinitialize, name, 0.0)
-    with pytest.raises(Incomplete):
-        _refilled(host)
-    host.masters.unsaved = {second_master: "6b000000"}
-    with pytest.raises(PeersUnreachable, match=f"{second_master} has .* 6a000000, and 6b000000 in its database"):
-        _refilled(host)
-
-
-@pytest.mark.row("R15")
-def test_a_supplier_that_fills_once_more_what_it_was_started_with_is_waited_for(
-    second_master: str, third_master: str, host: OwnHost
-) -> None:
-    first, third = "ipa1.example.test", third_master
-    host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
-    host.masters.ordered = {first: {third}}
-    deeds = _refilled(host)
-    at = deeds.index(f"enable {third}")
-    assert deeds[at + 1 :] == [f"own change {third}"], "the change that it made before is gone"
-    assert deeds.count(f"switch {third} from {first} off") == 1, "or it would begin yet again"
-
-
 @pytest.fixture(params=["on", "off"])
 def ordered(second_master: str, host: OwnHost, request: pytest.FixtureRequest) -> Path:
     """The configuration of a server with an order to fill the second master that was not carried out yet."""
@@ -491,20 +333,6 @@ def test_a_restored_server_fills_nobody_unasked(
         restored(host, backup, RestoreOptions(data=data, authoritative=authoritative, peer_check=False))
     assert f"nsDS5ReplicaHost: {second_master}" in ordered.read_text()
     assert "BeginReplicaRefresh" not in ordered.read_text()
-
-
-@pytest.mark.row("R15", "R12")
-def test_what_cannot_be_filled_is_refused(second_master: str, host: OwnHost) -> None:
-    with pytest.raises(UsageError, match="No other master of this realm: ipa9") as caught:
-        _refilled(host, "ipa9", second_master)
-    assert second_master in caught.value.remedy
-    host.services.active.clear()
-    with pytest.raises(Refused, match="not running"):
-        _refilled(host)
-    host.services.active.add("dirsrv@EXAMPLE-TEST.service")
-    del host.directory.masters[second_master]
-    with pytest.raises(Refused, match="no other masters"):
-        _refilled(host)
 
 
 @pytest.mark.row("R15")
