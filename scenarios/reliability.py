@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,7 +35,10 @@ _RAN = (0, 1)
 
 @dataclass(frozen=True)
 class Run:
-    """One run: when and of which commit, beside how many processes that only compute, and what came of it."""
+    """One run: when and of which commit, beside how many processes that only compute, and what came of it.
+
+    ``memory`` is what the machine used at most, less what it used before, in MiB; None where it was not measured.
+    """
 
     begun: str
     commit: str
@@ -42,6 +46,7 @@ class Run:
     passed: int
     failed: list[str]
     seconds: float
+    memory: int | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +82,7 @@ def run_once(choice: Sequence[str], hogs: int) -> Run:
     workers = os.environ.get("SCENARIO_WORKERS", "6")
     argv = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "worksteal", "--skips-fail"]
     begun, started = time.strftime("%Y-%m-%d %H:%M", time.gmtime()), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Memory() as memory:
         report = Path(folder, "junit.xml")
         words = [*argv, "-o", "testpaths=scenarios", f"--junitxml={report}", *choice]
         status = to_its_end(words)
@@ -86,7 +91,43 @@ def run_once(choice: Sequence[str], hogs: int) -> Run:
         if status not in _RAN:
             raise SystemExit(f"pytest ended with {status}: that was no run.")
         passed, failed = results(report.read_text(encoding="utf-8"))
-    return Run(begun, _commit(), hogs, passed, failed, round(time.monotonic() - started, 1))
+    return Run(begun, _commit(), hogs, passed, failed, round(time.monotonic() - started, 1), memory.most)
+
+
+class Memory:
+    """Look at the machine's memory every second: what all programs and file systems in memory take, but no caches.
+
+    The figures are the kernel's, ``MemTotal`` less ``MemAvailable`` (proc_meminfo(5)).
+    """
+
+    def __init__(self, source: Path = Path("/proc/meminfo"), every: float = 1.0) -> None:
+        self._source, self._every = source, every
+        self._before = self._highest = self._used()
+        self._enough = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Memory:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._enough.set()
+        self._watch.join()
+
+    @property
+    def most(self) -> int:
+        """What was used at most since the beginning, less what was used then, in MiB."""
+        return (self._highest - self._before) // 1024
+
+    def _look(self) -> None:
+        while not self._enough.wait(self._every):
+            self._highest = max(self._highest, self._used())
+
+    def _used(self) -> int:
+        """In KiB."""
+        told = dict(line.split(":") for line in self._source.read_text(encoding="ascii").splitlines())
+        total, available = (int(told[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+        return total - available
 
 
 def to_its_end(words: Sequence[str]) -> int:
@@ -154,8 +195,9 @@ def read(noted: Path = NOTED) -> list[Run]:
 _INTRODUCTION = """\
 # Reliability of the suite
 
-Written by `tox -e reliability`; do not edit. Each line is a run of all documented cases (rows T1 to T16), five
-scenarios at a time; *hogs* are processes that did nothing but compute meanwhile.
+Written by `tox -e reliability`; do not edit. Each line is a run of all documented cases (rows T1 to T16), six
+scenarios at a time; *hogs* are processes that did nothing but compute meanwhile, *MiB* is the memory that the machine
+used at most, caches apart, less what it used before.
 
 ```
 tox -e reliability -- --runs 20               twenty runs in a row
@@ -169,8 +211,9 @@ def written(runs: Sequence[Run]) -> str:
     """``docs/reliability.md``."""
     clean = sum(not run.failed for run in runs)
     told = f"**{clean} of {len(runs)} runs without a failure; {_streak(runs)} in a row up to the last one.**\n\n"
-    head = "| run | begun (UTC) | commit | hogs | passed | failed | minutes |\n|---:|---|---|---:|---:|---|---:|\n"
-    return _INTRODUCTION + told + head + "".join(f"{_row(number, run)}\n" for number, run in enumerate(runs, 1))
+    head = "| run | begun (UTC) | commit | hogs | passed | failed | minutes | MiB |\n"
+    rule = "|---:|---|---|---:|---:|---|---:|---:|\n"
+    return _INTRODUCTION + told + head + rule + "".join(f"{_row(number, run)}\n" for number, run in enumerate(runs, 1))
 
 
 def _streak(runs: Sequence[Run]) -> int:
@@ -185,8 +228,8 @@ def _streak(runs: Sequence[Run]) -> int:
 
 def _row(number: int, run: Run) -> str:
     failed = ", ".join(f"`{name}`" for name in run.failed) or "none"
-    minutes = f"{run.seconds / 60:.1f}"
-    return f"| {number} | {run.begun} | {run.commit} | {run.hogs} | {run.passed} | {failed} | {minutes} |"
+    minutes, memory = f"{run.seconds / 60:.1f}", "" if run.memory is None else f"{run.memory:,}"
+    return f"| {number} | {run.begun} | {run.commit} | {run.hogs} | {run.passed} | {failed} | {minutes} | {memory} |"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from scenarios.reliability import PAGE, Run, note, read, results, written
+from scenarios.reliability import PAGE, Memory, Run, note, read, results, written
 
 _JUNIT = """<testsuites><testsuite tests="4">
 <testcase name="test_good" /><testcase name="test_bad"><failure message="no">no</failure></testcase>
@@ -18,7 +18,7 @@ _JUNIT = """<testsuites><testsuite tests="4">
 
 
 def _run(*failed: str) -> Run:
-    return Run("2026-11-26 20:00", "abc1234", 2, 33, list(failed), 593.7)
+    return Run("2026-11-26 20:00", "abc1234", 2, 33, list(failed), 593.7, None if failed else 3456)
 
 
 def test_what_did_not_run_has_not_passed() -> None:
@@ -32,12 +32,30 @@ def test_the_page_tells_each_run_and_how_long_nothing_has_failed(tmp_path: Path)
     assert [run.failed for run in read(noted)] == [[], ["test_bad"], [], []]
     text = page.read_text()
     assert "3 of 4 runs without a failure; 2 in a row up to the last one" in text
-    assert "| 2 | 2026-11-26 20:00 | abc1234 | 2 | 33 | `test_bad` | 9.9 |" in text
+    assert "| 2 | 2026-11-26 20:00 | abc1234 | 2 | 33 | `test_bad` | 9.9 |  |" in text
+    assert "| 3 | 2026-11-26 20:00 | abc1234 | 2 | 33 | none | 9.9 | 3,456 |" in text
 
 
 def test_the_kept_page_is_that_of_the_kept_runs() -> None:
     kept = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     assert kept == (written(read()) if read() else "")
+
+
+def test_memory_is_what_was_used_at_most_less_what_was_used_before(tmp_path: Path) -> None:
+    source = tmp_path / "meminfo"
+
+    def used(mebibytes: int) -> None:
+        left = (8000 - mebibytes) * 1024
+        new = tmp_path / "new"
+        new.write_text(f"MemTotal: {8000 * 1024} kB\nMemFree: 1 kB\nMemAvailable: {left} kB\nHugePages_Total: 0\n")
+        new.replace(source)
+
+    used(1000)
+    with Memory(source, every=0.01) as memory:
+        for now in (1700, 4500, 1200):
+            used(now)
+            time.sleep(0.3)
+    assert memory.most == 3500
 
 
 def test_a_process_that_only_computes_ends_with_who_wants_it() -> None:
