@@ -162,7 +162,10 @@ def through(container: Container) -> list[str]:
 
 
 def _feed(raw: socket.socket, data: bytes) -> None:
-    """Write a command's input and close it; a command that ends without reading it all has done no wrong."""
+    """Write a command's input and close it; a command that ends without reading it all has done no wrong.
+
+    The connection may be closed on this side by then as well.
+    """
     try:
         raw.sendall(data)
         raw.shutdown(socket.SHUT_WR)

@@ -95,14 +95,14 @@ def run_once(choice: Sequence[str], hogs: int) -> Run:
 
 
 class Memory:
-    """Look at the machine's memory every second: what all programs and file systems in memory take, but no caches.
+    """Look every second at what the machine has left: programs and file systems in memory take of it, caches do not.
 
-    The figures are the kernel's, ``MemTotal`` less ``MemAvailable`` (proc_meminfo(5)).
+    The figure is the kernel's, ``MemAvailable`` (proc_meminfo(5)).
     """
 
     def __init__(self, source: Path = Path("/proc/meminfo"), every: float = 1.0) -> None:
         self._source, self._every = source, every
-        self._before = self._highest = self._used()
+        self._first = self._least = self._left()
         self._enough = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
 
@@ -117,17 +117,16 @@ class Memory:
     @property
     def most(self) -> int:
         """What was used at most since the beginning, less what was used then, in MiB."""
-        return (self._highest - self._before) // 1024
+        return (self._first - self._least) // 1024
 
     def _look(self) -> None:
         while not self._enough.wait(self._every):
-            self._highest = max(self._highest, self._used())
+            self._least = min(self._least, self._left())
 
-    def _used(self) -> int:
+    def _left(self) -> int:
         """In KiB."""
         told = dict(line.split(":") for line in self._source.read_text(encoding="ascii").splitlines())
-        total, available = (int(told[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
-        return total - available
+        return int(told["MemAvailable"].split()[0])
 
 
 def to_its_end(words: Sequence[str]) -> int:
@@ -195,9 +194,9 @@ def read(noted: Path = NOTED) -> list[Run]:
 _INTRODUCTION = """\
 # Reliability of the suite
 
-Written by `tox -e reliability`; do not edit. Each line is a run of all documented cases (rows T1 to T16), six
-scenarios at a time; *hogs* are processes that did nothing but compute meanwhile, *MiB* is the memory that the machine
-used at most, caches apart, less what it used before.
+Written by `tox -e reliability`; do not edit. Each line is a run of all documented cases (rows T1 to T16), as
+many at a time as `tox -e scenarios` runs; *hogs* are processes that did nothing but compute meanwhile, *MiB* is the
+memory that the machine used at most, caches apart, less what it used before.
 
 ```
 tox -e reliability -- --runs 20               twenty runs in a row
