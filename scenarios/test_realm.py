@@ -165,6 +165,28 @@ def test_what_a_server_wrote_itself_comes_back_to_it_from_a_peer_that_has_no_new
     assert_one_realm(first, second)
 
 
+@pytest.mark.row("R9")
+def test_what_a_server_wrote_itself_comes_back_to_it_although_a_peer_begins_to_send_at_once(
+    pair: tuple[Host, Host],
+) -> None:
+    """As one does that has news: when it is asked, the server has made changes of its own that hide what it lacks."""
+    first, second = pair
+    backup = back_up(first)
+    first.kinit()
+    _assert_arrives(first, second, "own")
+    first.run(["ipactl", "stop"])
+    second.kinit()
+    _add(second, "others")
+
+    said = restore(first, backup, "-v", "--replication=catch-up", *password_options(first)).stdout
+    assert f"{second.fqdn} has sent all of {first.topology.suffix}" in said
+    first.kinit()
+    assert _knows(first, "own")
+    assert _knows(first, "others")
+    _assert_arrives(first, second, "again")
+    assert_one_realm(first, second)
+
+
 @pytest.mark.row("R8", "R9", "R15", "T10")
 def test_the_masters_of_a_line_are_filled_outward_one_after_the_other(make_realm) -> None:  # type: ignore[no-untyped-def]
     realm: Realm = make_realm("line")

@@ -44,15 +44,20 @@ class Supplier:
 
 
 def require_supply(
-    backup: OpenedBackup, suffixes: Sequence[str], peers: Peers, options: RestoreOptions, machine: Machine
+    backup: OpenedBackup,
+    vectors: Mapping[str, Vector],
+    suffixes: Sequence[str],
+    peers: Peers,
+    options: RestoreOptions,
+    machine: Machine,
 ) -> list[str]:
     """Raises CannotCatchUp unless, for each of `suffixes`, a master can supply all that came after the backup.
 
-    Returns what is worth saying nevertheless.  A realm of one master has nothing to catch up with.
+    `vectors` are the backup's: see `backup_vectors`.  Returns what is worth saying nevertheless.  A realm of one master
+    has nothing to catch up with.
     """
     if options.authoritative or not options.peer_check:
         return []
-    vectors = backup_vectors(backup)
     if not peers.names:
         if all(len(vector.newest) <= 1 for vector in vectors.values()):
             return []

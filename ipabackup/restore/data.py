@@ -17,7 +17,7 @@ from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.errors import DirectoryDied, DirectoryFailure, Incomplete, NotInstalled, Refused, UsageError, WrongHost
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.aside import keep, put_back
-from ipabackup.restore.catch_up import copied_live, require_supply
+from ipabackup.restore.catch_up import backup_vectors, copied_live, require_supply
 from ipabackup.restore.databases import (
     Chosen,
     check_counts,
@@ -87,15 +87,22 @@ def plan_data_restore(
             "The directory server is not running, so nothing can be restored online.",
             remedy="Start it, or leave out --online.",
         )
-    catching_up = require_supply(backup, suffixes, peers, options, machine)
+    vectors = {} if options.authoritative else backup_vectors(backup)
+    catching_up = require_supply(backup, vectors, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, peers, chosen, [] if options.online else active)
     steps = [Step("unpack-data", "Unpacking the data", lambda report: _unpack(run, report))]
     if options.authoritative and names:
         steps += [peers.step(), Step("disable-own", "Switching own agreements off", lambda report: _mute(run, report))]
-    targets = tuple({one.target.name: one.target for one in chosen}.values())
     resumption = None
     if not options.authoritative and names and (options.online or run.units):
-        resumption = Resumption(peers, record.basedn, suffixes, lambda: targets, copied_live(record))
+        resumption = Resumption(
+            peers,
+            record.basedn,
+            suffixes,
+            vectors,
+            lambda: tuple({one.target.name: one.target for one in chosen}.values()),
+            copied_live(record),
+        )
     if options.online:
         if resumption is not None:
             steps.append(resumption.hold())

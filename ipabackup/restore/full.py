@@ -25,7 +25,7 @@ from ipabackup.host.files import change_numbers
 from ipabackup.host.processes import CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
-from ipabackup.restore.catch_up import copied_live, require_supply
+from ipabackup.restore.catch_up import backup_vectors, copied_live, require_supply
 from ipabackup.restore.databases import Chosen, check_counts, emptied, replace_databases, restart_sssd
 from ipabackup.restore.peers import PEERS_TITLE, Peers, younger_than
 from ipabackup.restore.plan import RestoreOptions, RestorePlan, check_given_password, difference_of_versions
@@ -75,13 +75,15 @@ def plan_full_restore(
     suffixes = [backend.suffix for instance in record.instances for backend in instance.backends]
     peers = Peers(header.host, names, options.password, machine, younger_than(record, names, suffixes))
     peers.doors |= {*record.doors, *(server.doors if server is not None else ())}
-    catching_up = require_supply(backup, suffixes, peers, options, machine)
+    vectors = {} if options.authoritative else backup_vectors(backup)
+    catching_up = require_supply(backup, vectors, suffixes, peers, options, machine)
     run = _Run(backup, options, machine, server, peers, installed_units(header.services, machine.services))
     catches_up = not options.authoritative and bool(names)
     resumption = Resumption(
         peers,
         record.basedn,
         suffixes,
+        vectors,
         lambda: discover_instances(machine.places.directory_config),
         copied_live(record),
     )

@@ -7,6 +7,9 @@ tell the others any more ("Data required to update replica has been purged", all
 others have such changes one of them fills this server wholly, with a total update.  The same is done for a copy of a
 running database on mdb, whose changelog the server throws away: it goes further than its vector says.
 
+Whether others have such changes is told from what the backup had, not from what the server has by then: one that has
+news begins to send as soon as the directory server runs, and what comes first may have made it change something.
+
 Left alone, a supplier that has no news does not even look, and the server makes a change of its own half a minute after
 its agreements have begun.  So these are off until then, and the others are told to look.
 """
@@ -21,6 +24,7 @@ from dataclasses import dataclass, field
 from ipabackup.directory.agreements import Agreement, Replica, same_suffix, switched_in
 from ipabackup.directory.instances import Instance, normalised, read_config, write_config
 from ipabackup.directory.masters import Master, PeerFailure
+from ipabackup.directory.vectors import Vector
 from ipabackup.realm.check import check_realm
 from ipabackup.realm.state import Viewpoint
 from ipabackup.realm.table import table
@@ -40,13 +44,14 @@ _BETWEEN_LOOKS = 0.2
 class Resumption:
     """The steps by which a restored server takes part in its realm again; `instances` finds its directory instances.
 
-    `wholly` says that what arrives would not do.  `held` leads from the name of one to the agreements that were on, as
-    long as they are off.
+    `vectors` tell how far the backup's data goes (normalised suffix → vector); `wholly` says that what arrives would
+    not do.  `held` leads from the name of an instance to the agreements that were on, as long as they are off.
     """
 
     peers: Peers
     basedn: str
     suffixes: Sequence[str]
+    vectors: Mapping[str, Vector]
     instances: Callable[[], Sequence[Instance]]
     wholly: bool = False
     held: dict[str, set[str]] = field(default_factory=dict)
@@ -97,7 +102,8 @@ class Resumption:
                     continue
                 replicas = {source.name: source.replica for source in others}
                 filler = None
-                if self.wholly or _lacks_own(mine[suffix], replicas):
+                restored = self.vectors.get(suffix, mine[suffix].vector)
+                if self.wholly or _lacks_own(mine[suffix].number, restored, replicas):
                     filler = self._filled(mine[suffix].suffix, here, others, report)
                 for source in others:
                     # It may have what the one that filled this server does not.
@@ -201,9 +207,9 @@ def _not_told(name: str, error: PeerFailure) -> str:
     )
 
 
-def _lacks_own(mine: Replica, others: Mapping[str, Replica]) -> bool:
-    """Whether others have changes of this very replica that it does not have any more."""
-    return mine.number in lag(mine, due_levels(others))
+def _lacks_own(number: int, restored: Vector, others: Mapping[str, Replica]) -> bool:
+    """Whether others have changes of this very replica, which has that `number`, that were not `restored`."""
+    return restored.newest.get(number, "") < due_levels(others).get(number, "")
 
 
 def _wait(here: Sequence[Master], suppliers: Mapping[str, Mapping[str, Replica]], report: Reporter) -> None:

@@ -136,6 +136,25 @@ def test_what_arrives_would_not_do_so_another_one_fills_the_server(
 
 
 @pytest.mark.row("R9")
+def test_own_changes_that_the_backup_lacks_are_missed_although_what_arrived_hides_it(
+    host: OwnHost, options: RestoreOptions
+) -> None:
+    """Others that had news began to send at the start, and the server has changed something since."""
+    host.directory.ruv = ["{replicageneration} 6a00", f"{{replica 4 ldap://{HOST}:389}} {change(1, 4)} {change(1, 4)}"]
+    for known, fills in ((change(1, 4), 0), (change(7, 4), 1)):
+        plan = plan_backup(host.server(), BackupOptions(target=host.backups), host.machine)
+        host.run(plan.plan)
+        assert plan.path
+        host.directory.deeds.clear()
+        for name in (SECOND, THIRD):
+            host.masters.newest[name][4] = known
+        host.masters.newest[HOST] = {4: change(20, 4), 5: change(2, 5)}
+        with suppress(Incomplete):  # of the agreement that was off before
+            restored(host, plan.path, options)
+        assert host.directory.deeds.count(f"refresh {HOST} from {SECOND}") == fills
+
+
+@pytest.mark.row("R9")
 def test_the_next_one_fills_it_when_one_cannot(host: OwnHost, backup: Path) -> None:
     for name in (SECOND, THIRD):
         host.masters.newest[name][4] = change(7, 4)
