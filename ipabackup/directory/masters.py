@@ -385,7 +385,8 @@ class LdapMaster:
 
     def conflicts(self, suffix: str) -> list[str]:
         """See Master."""
-        with self._asked("tell its conflict entries"):
+        found = []
+        with self._asked("tell its conflict entries"), suppress(ldap.NO_SUCH_OBJECT):
             found = self._connection.search_s(suffix, ldap.SCOPE_SUBTREE, _CONFLICTS, ["1.1"])
         return sorted(dn for dn, _ in found if dn)
 

@@ -39,11 +39,15 @@ class Content:
 
 @dataclass(frozen=True)
 class MasterState:
-    """What one master says: suffix (normalised) → replica, and, when asked for, suffix → content."""
+    """What one master says: suffix (normalised) → replica, and, when asked for, suffix → content.
+
+    One that is `empty` has none of the domain's data; that is known of the master here only, which tells everything.
+    """
 
     host: str
     replicas: Mapping[str, Replica]
     contents: Mapping[str, Content] = field(default_factory=dict)
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,10 @@ class Look:
                 unreachable[name] = error.message
                 self._forget(name)
                 continue
-            found[name] = MasterState(name, replicas)
+            found[name] = MasterState(name, replicas, empty=not listed and name == self._view.host)
+            if not listed:
+                # Agreements are in its configuration, which it has.
+                listed = {name, *(one.consumer for replica in replicas.values() for one in replica.agreements)}
             names |= listed
             asked = listed if only is None else listed & set(only)
             waiting += sorted(asked - set(found) - set(unreachable) - set(waiting))
@@ -174,7 +181,7 @@ class Look:
                     continue
                 self._opened.add(door)
                 self._connections[name].append(master)
-                found[name] = MasterState(name, replicas)
+                found[name] = replace(found[name], replicas=replicas)
 
     def _forget(self, name: str) -> None:
         """Connect anew next time."""

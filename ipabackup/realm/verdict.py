@@ -48,6 +48,7 @@ def judge(state: RealmState, away: Collection[str] = (), silent: Collection[str]
         Trouble("unreachable", "", (host,), reason, f"Check again when {host} answers, or name it in what you decide.")
         for host, reason in sorted(state.unreachable.items())
     ]
+    troubles += [_empty(host) for host, one in sorted(state.masters.items()) if one.empty]
     for suffix in state.suffixes():
         replicas = state.with_suffix(suffix)
         troubles += _numbers(suffix, replicas)
@@ -60,6 +61,12 @@ def judge(state: RealmState, away: Collection[str] = (), silent: Collection[str]
             troubles += _counts(suffix, state)
         troubles += _conflicts(suffix, state)
     return troubles
+
+
+def _empty(host: str) -> Trouble:
+    told = f"{host} has none of the domain's data, as one has that stopped while it was filled or its data imported."
+    filled = f"On a master that has it run: ipa-restore --reinitialize-peers --peer {host}; then here: ipactl restart"
+    return Trouble("empty", "", (host,), told, f"{filled}. Or restore a backup")
 
 
 def _numbers(suffix: str, replicas: Mapping[str, Replica]) -> Iterator[Trouble]:

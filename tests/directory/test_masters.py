@@ -102,6 +102,18 @@ def test_a_master_makes_a_change_of_its_own_where_it_may() -> None:
         LdapMaster("ipa2", Living(ldap.SERVER_DOWN)).write_own_change("dc=x")
 
 
+class Emptied:
+    """A server without an entry for its suffix."""
+
+    def search_s(self, *words: Any, **more: Any) -> list[Any]:
+        raise ldap.NO_SUCH_OBJECT({"desc": "No such object"})
+
+
+@pytest.mark.row("R15")
+def test_a_database_without_data_has_no_conflicts() -> None:
+    assert LdapMaster("ipa1", Emptied()).conflicts("dc=x") == []
+
+
 #: The answer to the first request of a connection: that the bind was refused, without a word why.
 BIND_REFUSED = bytes([0x30, 12, 2, 1, 1, 0x61, 7, 10, 1, 48, 4, 0, 4, 0])
 

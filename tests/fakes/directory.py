@@ -307,7 +307,7 @@ class FakeMaster:
         return []
 
     def masters(self, basedn: str) -> dict[str, frozenset[str]]:
-        if ":" in self._name:
+        if ":" in self._name or self._name in self._realm.emptied:
             return {}
         return {name: frozenset() for name in (self._realm.name, *self._realm.agreements) if ":" not in name}
 

@@ -96,6 +96,23 @@ def test_a_master_out_of_reach_is_told_apart_from_a_split(host: OwnHost) -> None
         conclude(verdict(host), HOST)
 
 
+@pytest.mark.row("R15")
+def test_a_master_without_the_domains_data_is_said_to_have_none_and_others_are_found_by_its_agreements(
+    host: OwnHost,
+) -> None:
+    """It lists no masters: what it has agreements with are no strangers."""
+    host.masters.emptied = {HOST}
+    host.masters.generations[HOST] = "6b00"
+    found = verdict(host)
+    assert set(found.state.masters) == {HOST, SECOND, THIRD}
+    kinds = [trouble.kind for trouble in found.troubles]
+    assert kinds == ["empty", "generation"]
+    assert f"--reinitialize-peers --peer {HOST}" in found.troubles[0].remedy
+    host.masters.emptied = {SECOND}
+    host.masters.generations[HOST] = "6a00"
+    assert verdict(host).one_realm, "another one may only not show it"
+
+
 def test_masters_that_are_left_out_are_neither_asked_nor_judged(host: OwnHost) -> None:
     host.masters.down = {THIRD}
     host.masters.generations[THIRD] = "6a11"
