@@ -100,6 +100,10 @@ class Master(Protocol):
         """When the agreement's last total update began (Generalized Time); "" for never."""
         ...
 
+    def fills(self, agreement: Agreement) -> bool:
+        """Whether the agreement is about a total update, or has an order for one."""
+        ...
+
     def fills_again(self, agreement: Agreement, since: str) -> bool:
         """Whether an agreement that was just switched on begins with a total update that nobody has asked for.
 
@@ -286,6 +290,11 @@ class LdapMaster:
         """See Master."""
         with self._asked(f"tell when it last re-initialised {agreement.consumer}"):
             return Refresh(self._connection, agreement).last_begun()
+
+    def fills(self, agreement: Agreement) -> bool:
+        """See Master."""
+        with self._asked(f"tell whether it re-initialises {agreement.consumer}"):
+            return Refresh(self._connection, agreement).is_wanted()
 
     def fills_again(self, agreement: Agreement, since: str) -> bool:
         """See Master."""

@@ -75,6 +75,10 @@ class Refresh:
         """When the last one began (Generalized Time); "" for never."""
         return self._first(_INIT_START)
 
+    def is_wanted(self) -> bool:
+        """Whether one goes on, or there is an order for one, be it forgotten."""
+        return REFRESH.lower() in self._read(REFRESH) or self._goes_on()
+
     def begins_by_itself(self, since: str) -> bool:
         """Whether the agreement, which was just switched on, begins with one; waits until it has begun with something.
 

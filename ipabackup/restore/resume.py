@@ -108,7 +108,7 @@ class Resumption:
                 for source in others:
                     # It may have what the one that filled this server does not.
                     if source is not filler:
-                        self._look(source, report)
+                        self._look(source, here, report)
                 arriving[suffix] = replicas
             _wait(here, arriving, report)
 
@@ -123,9 +123,13 @@ class Resumption:
                 report.warn(_not_told(name, error))
         return found
 
-    def _look(self, source: _Source, report: Reporter) -> None:
+    def _look(self, source: _Source, here: Sequence[Master], report: Reporter) -> None:
         try:
-            source.look(self.peers.host)
+            if not source.look(self.peers.host):
+                return
+            report.note(f"{source.name}, which was started with an order to fill this server, has done so")
+            for master in here:
+                master.write_own_change(source.replica.suffix)
         except PeerFailure as error:
             report.warn(_not_told(source.name, error))
 
@@ -168,24 +172,40 @@ class _Source:
     master: Master
     replica: Replica
 
-    def look(self, consumer: str) -> None:
-        """Have it compare vectors, as an agreement does that is switched on, whether there is news or not."""
+    def look(self, consumer: str) -> bool:
+        """Have it compare vectors, as an agreement does that is switched on, whether there is news or not.
+
+        One that was started with an order to fill the consumer does that instead, and is waited for; returns whether it
+        did.  Raises PeerFailure.
+        """
+        filled = False
         for agreement in self.agreements(consumer):
-            for state in ("off", "on"):
-                self.master.switch(agreement, state)
+            # Switched off in the middle of that it would not answer for minutes.
+            fills = self.master.fills(agreement)
+            if not fills:
+                since = self.master.last_refresh(agreement)
+                for state in ("off", "on"):
+                    self.master.switch(agreement, state)
+                fills = self.master.fills_again(agreement, since)
+            if fills:
+                told = self._sent(agreement)
+                if told:
+                    raise PeerFailure(f"{self.name} began to send all that it has, and did not come to its end: {told}")
+                filled = True
+        return filled
 
     def fill(self, consumer: str) -> str:
         """Have it send all that it has; returns why it did not, or nothing."""
         told = f"it has no agreement with {consumer} that is on"
         try:
             for agreement in self.agreements(consumer):
-                told = self._sent(TotalUpdate.begin(self.name, self.master, agreement))
+                told = self._sent(agreement)
         except PeerFailure as error:
             return error.message.rstrip(".")
         return told
 
-    @staticmethod
-    def _sent(update: TotalUpdate) -> str:
+    def _sent(self, agreement: Agreement) -> str:
+        update = TotalUpdate.begin(self.name, self.master, agreement)
         try:
             while (told := update.outcome()) is None:
                 if update.overdue:

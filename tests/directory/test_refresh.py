@@ -123,6 +123,7 @@ def test_a_total_update_without_an_order_is_none_that_has_ended() -> None:
             ]
 
     master = LdapMaster("ipa1", Resumed(b"Error (0) Total update in progress"))
+    assert master.fills(AGREEMENT)
     assert master.fills_again(AGREEMENT, "")
     assert master.refreshed(AGREEMENT) is None
     assert master.begin_refresh(AGREEMENT).found
@@ -162,6 +163,7 @@ def test_an_order_from_before_that_is_tried_again_is_not_given_twice_and_one_tha
 def test_an_agreement_that_begins_to_send_changes_fills_nobody_again() -> None:
     connection = Agreed(b"Error (0) Total update succeeded")
     master = LdapMaster("ipa1", connection)
+    assert not master.fills(AGREEMENT)
     assert not master.fills_again(AGREEMENT, master.last_refresh(AGREEMENT))
     assert connection.asked["status"] == 2, "it was waited for"
 

@@ -276,6 +276,9 @@ class FakeMaster:
     def last_refresh(self, agreement: Agreement) -> str:
         return "20261129000000Z"
 
+    def fills(self, agreement: Agreement) -> bool:
+        return agreement.consumer in self._realm.given_up
+
     def fills_again(self, agreement: Agreement, since: str) -> bool:
         assert since == "20261129000000Z"
         return agreement.consumer in self._realm.ordered.get(self._name, ())

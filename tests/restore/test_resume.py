@@ -155,6 +155,32 @@ def test_own_changes_that_the_backup_lacks_are_missed_although_what_arrived_hide
 
 
 @pytest.mark.row("R9")
+def test_one_that_was_started_with_an_order_to_fill_the_server_is_waited_for(host: OwnHost, backup: Path) -> None:
+    """It does so instead of looking; one that is at it is left alone, as it would not answer for minutes."""
+    host.masters.ordered = {SECOND: {HOST}}
+    with suppress(Incomplete):  # of the agreement that was off before
+        restored(host, backup, OPTIONS[0])
+    assert [deed for deed in host.directory.deeds if deed.startswith(("refresh", "own change", "switch"))] == [
+        f"switch {HOST} from {SECOND} off",
+        f"switch {HOST} from {SECOND} on",
+        f"refresh {HOST} from {SECOND}",
+        f"own change {HOST}",
+        f"switch {HOST} from {THIRD} off",
+        f"switch {HOST} from {THIRD} on",
+        f"switch {SECOND} from {HOST} on",
+    ]
+    host.directory.deeds.clear()
+    host.masters.given_up = {HOST}
+    with suppress(Incomplete):  # of the agreement that was off before
+        restored(host, backup, OPTIONS[0])
+    deeds = [deed for deed in host.directory.deeds if deed.startswith(("refresh", "own change", "switch"))]
+    assert deeds[:3] == [*[f"refresh {HOST} from {SECOND}"] * 2, f"own change {HOST}"]
+    host.masters.broken = {HOST}
+    with pytest.raises(Incomplete, match=f"{SECOND} began to send all that it has, and did not.*it broke, so"):
+        restored(host, backup, OPTIONS[0])
+
+
+@pytest.mark.row("R9")
 def test_the_next_one_fills_it_when_one_cannot(host: OwnHost, backup: Path) -> None:
     for name in (SECOND, THIRD):
         host.masters.newest[name][4] = change(7, 4)
