@@ -14,7 +14,7 @@ from lab.faults import kill, partition, paused, slow_line
 from lab.host import Host
 from lab.realm import Realm
 from lab.waiting import wait_for
-from scenarios.deeds import back_up
+from scenarios.deeds import back_up, restore
 from scenarios.masters import ARRIVAL_AFTER_FAULT, assert_one_realm, check_realm, password_options, troubles
 from scenarios.users import add_users, users, wait_users
 
@@ -119,10 +119,10 @@ def test_a_master_that_dies_while_it_is_filled_is_named_and_can_be_filled_again(
 
 
 @pytest.mark.row("R14", "R15", "T10")
-@pytest.mark.topology("pair")
+@pytest.mark.topology("line")
 def test_a_restored_master_that_loses_power_while_it_fills_another_one_fills_it_when_told_again(realm: Realm) -> None:
-    """It has kept its order, and takes it up each time the agreement is switched on: that is waited for as well."""
-    one, two = masters = tuple(realm.hosts.values())
+    """It has kept its order, and takes it up each time the agreement is switched on: all behind are filled again."""
+    one, two, three = masters = tuple(realm.hosts.values())
     backup = _spoilt_after_backup(masters)
 
     _restoring(one, backup)
@@ -136,11 +136,51 @@ def test_a_restored_master_that_loses_power_while_it_fills_another_one_fills_it_
     filled = one.run(["ipa-restore", "-U", "-v", "--reinitialize-peers", *password_options(one)], check=False)
     assert filled.status == INCOMPLETE, filled.describe()
     assert f"{two.fqdn} had none of the domain's data" in filled.stderr
+    assert f"started with an order to fill {two.fqdn}, does so once more" in filled.stdout
+    assert f"{three.fqdn} is filled once more, as {two.fqdn} was" in filled.stdout
     two.run(["ipactl", "restart"])
     two.wait_ready()
     wait_users(masters, ["before"])
-    add_users(two, ["forth"])
-    wait_users(masters, ["before", "forth"], ARRIVAL_AFTER_FAULT)
+    for host in masters[1:]:
+        add_users(host, [f"forth-{host.name}"])
+    wait_users(masters, ["before", *(f"forth-{host.name}" for host in masters[1:])], ARRIVAL_AFTER_FAULT)
+    assert_one_realm(*masters)
+
+
+def _start_with_order(supplier: Host, consumer: Host) -> None:
+    """Have a master's directory server start as after a loss of power while it filled another one; wait for the end."""
+    import ldap
+
+    unit, configuration = f"dirsrv@{supplier.instance}", f"/etc/dirsrv/slapd-{supplier.instance}/dse.ldif"
+    supplier.run(["systemctl", "stop", unit])
+    order = f"/^cn: meTo{consumer.fqdn}$/a nsds5BeginReplicaRefresh: start"
+    supplier.run(["sed", "-i", order, configuration])
+    supplier.run(["systemctl", "start", unit])
+
+    def filled() -> bool:
+        with supplier.ldap() as connection:
+            name, wanted = f"(cn=meTo{consumer.fqdn})", "nsds5replicaLastInitStatus"
+            ((_, told),) = connection.search_s(MAPPING_TREE, ldap.SCOPE_SUBTREE, name, [wanted])
+            return b"Total update succeeded" in told.get(wanted, [b""])[0]
+
+    wait_for(f"{consumer.fqdn} to have been filled by {supplier.fqdn}", filled, limit=120)
+
+
+@pytest.mark.row("R9")
+@pytest.mark.topology("pair")
+def test_a_server_catches_up_with_one_that_fills_it_each_time_it_is_told_to_look(realm: Realm) -> None:
+    """That one was started with an order: its total update is waited for, and not interrupted."""
+    one, two = masters = tuple(realm.hosts.values())
+    backup = back_up(one, "--data")
+    add_users(two, ["news"])
+    wait_users(masters, ["news"])
+    _start_with_order(two, one)
+
+    said = restore(one, backup, "-v", "--replication=catch-up", *password_options(one))
+    assert f"{two.fqdn}, which was started with an order to fill this server, has done so" in said.stdout
+    for host in masters:
+        add_users(host, [f"forth-{host.name}"])
+    wait_users(masters, ["news", *(f"forth-{host.name}" for host in masters)])
     assert_one_realm(*masters)
 
 

@@ -58,8 +58,8 @@ def reinitialize(
             walk.outward(suffixes, others)
         finally:
             walk.dismiss()
+        walk.take_up()
         walk.enable()
-        walk.await_repeated()
         for name in sorted(set(peers.names) - walk.filled - set(walk.troubles)):
             walk.troubles[name] = stranded(name) if name in peers.younger else _not_led_to(name, peers)
         try:
@@ -134,7 +134,8 @@ class _Walk:
         self._admitted: dict[str, set[str]] = {}
         self.cut_off = False
         self._switched_on: list[str] = []
-        self._rested: list[TotalUpdate] = []
+        self._rested: list[tuple[str, list[TotalUpdate]]] = []
+        self._held_off: list[TotalUpdate] = []
         self.filled: set[str] = set()
         self.troubles: dict[str, str] = {}
 
@@ -158,11 +159,14 @@ class _Walk:
             # these are on their way, a supplier of another suffix would be turned away.
             for suffix in suffixes:
                 underway: list[TotalUpdate] = []
+                rested: list[TotalUpdate] = []
+                self._rested.append((suffix, rested))
                 try:
                     self._begin(suffix, hop[suffix], done[suffix], underway)
                     for update in self._ending(suffix, underway):
                         consumer = update.agreement.consumer
-                        self._rest(update)
+                        if self._rests(update):
+                            rested.append(update)
                         self._report.note(f"{consumer} has been re-initialised with {suffix}")
                         filled.append((suffix, consumer))
                 finally:
@@ -332,8 +336,8 @@ class _Walk:
             # Its next change will do; what it does not tell when it is to supply others is a trouble then.
             self._report.note(error.message)
 
-    def _rest(self, update: TotalUpdate) -> None:
-        """Switch an agreement off that has done its part, until all are switched on.
+    def _rests(self, update: TotalUpdate) -> bool:
+        """Switch an agreement off that has done its part, until all are switched on; returns whether it is off.
 
         Should its consumer hang later on, with another suffix, it would log in there, and hold up all others of its
         master: see `enable`.
@@ -342,8 +346,8 @@ class _Walk:
             update.rest()
         except PeerFailure as error:
             self._report.note(error.message)
-        else:
-            self._rested.append(update)
+            return False
+        return True
 
     def _put_back(self, underway: Sequence[TotalUpdate]) -> None:
         for update in underway:
@@ -383,6 +387,53 @@ class _Walk:
             for suffix in suffixes:
                 self._change(name, suffix)
 
+    def take_up(self) -> None:
+        """Switch those agreements on that have filled somebody, and wait for what they begin that nobody asked for.
+
+        The agreements of those that were filled are off as long: of what they had sent to others of their own changes,
+        such a total update would leave nothing to go on after ("Data required to update replica has been purged").
+        Whom one has filled that is filled once more is filled once more as well: it knows a change that is gone.
+        """
+        again: set[tuple[str, str]] = set()
+        for suffix, rested in self._rested:
+            on = [update for update in rested if self._on_again(update)]
+            underway: list[TotalUpdate] = []
+            try:
+                for update in on:
+                    self._repeat(update, (suffix, update.name) in again, underway)
+                for update in self._ending(suffix, underway):
+                    again.add((suffix, update.agreement.consumer))
+                    self._change(update.agreement.consumer, suffix)
+            finally:
+                self._put_back(underway)
+
+    def _on_again(self, update: TotalUpdate) -> bool:
+        """Switch an agreement on that rested; not where its consumer or its supplier is away: see `enable`."""
+        if self.away & {update.name, update.agreement.consumer}:
+            self._held_off.append(update)
+            return False
+        try:
+            update.supplier.switch(update.agreement, "on")
+        except PeerFailure as error:
+            self._trouble(update.name, error.message)
+            return False
+        return True
+
+    def _repeat(self, update: TotalUpdate, wanted: bool, underway: list[TotalUpdate]) -> None:
+        """Note the total update that an agreement has begun, which was switched on; begin one where one is `wanted`."""
+        consumer = update.agreement.consumer
+        try:
+            if update.begins_again():
+                self._report.note(
+                    f"{update.name}, which was started with an order to fill {consumer}, does so once more"
+                )
+                underway.append(update)
+            elif wanted:
+                self._report.note(f"{consumer} is filled once more, as {update.name} was")
+                underway.append(TotalUpdate.begin(update.name, update.supplier, update.agreement))
+        except PeerFailure as error:
+            self._trouble(update.name, error.message)
+
     def enable(self) -> None:
         """Switch the agreements of every master on again that was filled or supplied one, and can be asked.
 
@@ -394,9 +445,17 @@ class _Walk:
         self._enable(but=self.away)
 
     def enable_rest(self) -> None:
-        """Switch on what `enable` left off."""
-        if self.away:
-            self._enable()
+        """Switch on what was left off."""
+        if not self.away:
+            return
+        self._enable()
+        # Who only supplied others may have agreements that an administrator wants off.
+        for update in self._held_off:
+            if update.name not in self._switched_on:
+                try:
+                    update.supplier.switch(update.agreement, "on")
+                except PeerFailure as error:
+                    self._report.warn(error.message)
 
     def _enable(self, but: Collection[str] = ()) -> None:
         for name in self._switched_on:
@@ -405,29 +464,6 @@ class _Walk:
                     master.enable(but)
             except PeerFailure as error:
                 self._trouble(name, error.message)
-        # Who only supplied others may have agreements that an administrator wants off.
-        for update in self._rested:
-            if update.name not in self._switched_on and update.agreement.consumer not in but:
-                try:
-                    update.supplier.switch(update.agreement, "on")
-                except PeerFailure as error:
-                    self._report.warn(error.message)
-
-    def await_repeated(self) -> None:
-        """Wait for total updates that agreements begin with that were switched on, and that nobody asked for."""
-        for update in self._rested:
-            consumer, suffix = update.agreement.consumer, update.agreement.suffix
-            if consumer in self.away:
-                continue
-            try:
-                if not update.begins_again():
-                    continue
-            except PeerFailure as error:
-                self._trouble(update.name, error.message)
-                continue
-            self._report.note(f"{update.name}, which was started with an order to fill {consumer}, does so once more")
-            for _ in self._ending(suffix, [update]):
-                self._change(consumer, suffix)
 
     @property
     def away(self) -> set[str]:

@@ -289,6 +289,7 @@ def test_a_master_that_is_behind_gets_its_time_although_another_is_away(
     masters.agreements = {first: [second_master, third], second_master: [first], third: [first, second_master]}
     masters.generations[first] = "6a000000"
     masters.newest = {first: {4: change(9, 4)}, third: {4: change(8, 4)}}
+    masters.idle = {first}
     looks: list[str] = []
 
     def arrive() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ipabackup.directory.agreements import Agreement
 from ipabackup.directory.masters import PeerFailure
 from ipabackup.errors import Incomplete, PeersUnreachable, Refused, UsageError
 from ipabackup.restore import reinitialize
 from ipabackup.restore.refill import plan_refill
+from tests.fakes.directory import FakeMaster
 from tests.host_of_its_own import OwnHost
 from tests.realm.realms import change
 
@@ -38,9 +40,9 @@ def test_masters_can_be_filled_without_a_restore_and_those_not_named_supply_them
         f"refresh {third} from {second_master}",
         f"switch {third} from {second_master} off",
         f"own change {third}",
+        f"switch {third} from {second_master} on",
         f"enable {first}",
         f"enable {third}",
-        f"switch {third} from {second_master} on",
     ]
     assert host.masters.asleep == set(), "none lets its supplier wait"
     assert [deed for deed in _refilled(host) if deed.startswith("refresh")] == [
@@ -87,6 +89,7 @@ def test_a_master_that_lost_the_domains_data_is_told_who_its_supplier_is(second_
         f"own change {second_master}",
         f"disable {first}",
         f"dismiss on {second_master}",
+        f"switch {second_master} from {first} on",
         f"enable {first}",
         f"enable {second_master}",
     ], "its supplier's session, which began under another name, ends before that name goes"
@@ -156,13 +159,52 @@ def test_a_master_that_was_emptied_and_differs_afterwards_is_named(
 def test_a_supplier_that_fills_once_more_what_it_was_started_with_is_waited_for(
     second_master: str, third_master: str, host: OwnHost
 ) -> None:
+    """What that one has changed of its own is gone from it then, and must not have reached anybody."""
     first, third = "ipa1.example.test", third_master
     host.masters.agreements = {first: [second_master, third], second_master: [first], third: [first]}
     host.masters.ordered = {first: {third}}
     deeds = _refilled(host)
-    at = deeds.index(f"enable {third}")
-    assert deeds[at + 1 :] == [f"own change {third}"], "the change that it made before is gone"
+    at = deeds.index(f"switch {third} from {first} on")
+    assert deeds[at + 1 :] == [f"own change {third}", *(f"enable {name}" for name in (first, second_master, third))]
     assert deeds.count(f"switch {third} from {first} off") == 1, "or it would begin yet again"
+
+
+@pytest.mark.row("R15")
+def test_whom_a_master_has_filled_that_is_filled_once_more_is_so_as_well(
+    second_master: str, third_master: str, host: OwnHost
+) -> None:
+    """They know a change of that one which is gone from itself."""
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    host.masters.ordered = {first: {second_master}}
+    deeds = _refilled(host)
+    assert deeds[deeds.index(f"switch {second_master} from {first} on") :] == [
+        f"switch {second_master} from {first} on",
+        f"own change {second_master}",
+        f"switch {third} from {second_master} on",
+        f"refresh {third} from {second_master}",
+        f"own change {third}",
+        *(f"enable {name}" for name in (first, second_master, third)),
+    ]
+    assert host.masters.flows[-1] == (third, {"window": [b"usual"]})
+
+
+@pytest.mark.row("R15")
+def test_a_supplier_that_falls_silent_when_it_is_switched_on_again_is_named(
+    second_master: str, third_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, third = "ipa1.example.test", third_master
+    host.masters.agreements = {first: [second_master], second_master: [first, third], third: [second_master]}
+    switch = FakeMaster.switch
+
+    def silent(master: FakeMaster, agreement: Agreement, state: str) -> None:
+        if agreement.consumer == third and state == "on":
+            raise PeerFailure(f"{second_master} does not switch it on: no answer.")
+        switch(master, agreement, state)
+
+    monkeypatch.setattr(FakeMaster, "switch", silent)
+    with pytest.raises(PeersUnreachable, match=f"{second_master} does not switch it on"):
+        _refilled(host)
 
 
 @pytest.mark.row("R15", "R12")
