@@ -390,9 +390,10 @@ class _Walk:
     def take_up(self) -> None:
         """Switch those agreements on that have filled somebody, and wait for what they begin that nobody asked for.
 
-        The agreements of those that were filled are off as long: of what they had sent to others of their own changes,
-        such a total update would leave nothing to go on after ("Data required to update replica has been purged").
-        Whom one has filled that is filled once more is filled once more as well: it knows a change that is gone.
+        The agreements of those that were filled stay off until then: had they sent a change of their own to others,
+        such a total update would take it from them, and they could not go on after it ("Data required to update replica
+        has been purged").  Masters that got their data from one that is filled a second time know such a change: they
+        are filled a second time, too.
         """
         again: set[tuple[str, str]] = set()
         for suffix, rested in self._rested:
