@@ -155,6 +155,7 @@ def test_an_order_from_before_that_is_tried_again_is_not_given_twice_and_one_tha
     assert LdapMaster("ipa1", trying).begin_refresh(AGREEMENT).found
     assert trying.asked["start"] == 0
     forgetful = Ordered(again=False)
+    assert LdapMaster("ipa1", forgetful).fills(AGREEMENT), "it may be about to begin"
     assert not LdapMaster("ipa1", forgetful).begin_refresh(AGREEMENT).found
     assert forgetful.asked["start"] == 1
 

@@ -186,7 +186,22 @@ def test_whom_a_master_has_filled_that_is_filled_once_more_is_so_as_well(
         f"own change {third}",
         *(f"enable {name}" for name in (first, second_master, third)),
     ]
-    assert host.masters.flows[-1] == (third, {"window": [b"usual"]})
+    assert host.masters.flows.count((third, {"window": [b"usual"]})) == 2, "as often as it was opened"
+
+
+@pytest.mark.row("R15")
+def test_an_agreement_that_could_not_rest_is_not_switched_on_again(
+    second_master: str, host: OwnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows when it began last, so what it does then would be taken for another total update."""
+
+    def silent(master: FakeMaster, agreement: Agreement, state: str) -> None:
+        host.directory.deeds.append(f"switch {agreement.consumer} {state}")
+        raise PeerFailure("No answer.")
+
+    monkeypatch.setattr(FakeMaster, "switch", silent)
+    deeds = _refilled(host)
+    assert [deed for deed in deeds if deed.startswith("switch")] == [f"switch {second_master} off"]
 
 
 @pytest.mark.row("R15")
