@@ -40,11 +40,12 @@ def check_realm(
     only: Collection[str] | None = None,
     away: Collection[str] = (),
     silent: Collection[str] = (),
+    contents: bool = True,
 ) -> Verdict:
     """Ask all masters of the realm, or `only` some, and judge what they say (see `judge` for `away` and `silent`).
 
-    Troubles that may pass by themselves (a master that is behind) have `wait` seconds to do so; 0 looks once.  Raises
-    DirectoryFailure when the directory here does not answer.
+    Troubles that may pass by themselves (a master that is behind) have `wait` seconds to do so; 0 looks once.  Without
+    `contents` nothing is counted.  Raises DirectoryFailure when the directory here does not answer.
     """
     began = time.monotonic()
     with Look(view) as look:
@@ -52,12 +53,14 @@ def check_realm(
             state = look.read(only)
             troubles = judge(state, away, silent)
             over = time.monotonic() - began >= wait
-            if over or not _may_pass(troubles):
+            settled = over or not _may_pass(troubles)
+            if settled and contents:
                 # Counting takes longer than the rest, and what is on its way would be counted on one side only.
                 state = look.with_contents(state)
                 troubles = judge(state, away, silent)
-                if over or not _may_pass(troubles):
-                    return Verdict(state, tuple(troubles), time.monotonic() - began)
+                settled = over or not _may_pass(troubles)
+            if settled:
+                return Verdict(state, tuple(troubles), time.monotonic() - began)
             # Nobody tells when a change arrives.
             time.sleep(_BETWEEN_LOOKS)
 

@@ -58,6 +58,7 @@ def judge(state: RealmState, away: Collection[str] = (), silent: Collection[str]
         if not split:
             troubles += _unsaved(suffix, replicas, state)
             troubles += _behind(suffix, replicas, silent)
+            troubles += _unheard(suffix, replicas, silent)
             troubles += _counts(suffix, state)
         troubles += _conflicts(suffix, state)
     return troubles
@@ -237,6 +238,32 @@ def _behind(suffix: str, replicas: Mapping[str, Replica], silent: Collection[str
         yield Trouble(
             "behind", suffix, (host,), message, f"{remedy}; if that does not help: re-initialize", passing=True
         )
+
+
+def _unheard(suffix: str, replicas: Mapping[str, Replica], silent: Collection[str]) -> Iterator[Trouble]:
+    """Masters that know nothing of one that supplies them, or its changes only from others.
+
+    389 DS shows no element of a replica before it knows that one's address, which its own first session tells.  It then
+    forgets how far it had that one's changes, until the next of them arrives.  Were it restarted in between, its
+    changelog, which has them, would contradict its vector, and be thrown away.
+    """
+    due = due_levels(replicas)
+    for host, replica in sorted(replicas.items()):
+        if host in silent or replica.number not in replica.vector.newest:
+            continue
+        for agreement in sorted(replica.agreements, key=lambda one: one.consumer):
+            consumer = replicas.get(agreement.consumer)
+            if consumer is None or not agreement.enabled or agreement.failing:
+                continue
+            if replica.number not in {*consumer.vector.newest, *lag(consumer, due)}:
+                yield Trouble(
+                    "unheard",
+                    suffix,
+                    (agreement.consumer, host),
+                    f"{suffix}: {agreement.consumer} has not heard from {host}, which supplies it.",
+                    f"On {agreement.consumer} run: {tool(suffix)} force-sync --from={host}",
+                    passing=True,
+                )
 
 
 def _origin(number: int, origins: Mapping[int, str]) -> str:

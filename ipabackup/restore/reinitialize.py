@@ -22,7 +22,7 @@ from ipabackup.steps import Reporter
 SETTLE_LIMIT = 60.0
 #: The same when agreements with a master that was cut off hold up the others: see `_Walk.enable`.
 HELD_UP_LIMIT = 300.0
-#: Seconds that they have before that, until each is made to change something once more.
+#: Seconds that they have before that: to hear from each other, and to note what each is made to change then.
 FIRST_LOOK = 10.0
 #: Seconds that a master may be silent while it is filled.
 GONE_LIMIT = 30.0
@@ -106,9 +106,12 @@ def _verify(view: Viewpoint, walk: _Walk, suffixes: Sequence[str], report: Repor
     only = {view.host, *walk.filled} - set(walk.troubles)
     # Those that were empty send nothing before their services have been restarted: a KDC is needed for that.
     away, silent = walk.away, walk.emptied
+    # A server that got a master's first change from another one forgets it when that master's own agreement begins: the
+    # next change brings it along.
+    check_realm(view, wait=FIRST_LOOK, only=only, away=away, silent=silent, contents=False)
+    walk.stir(suffixes)
     verdict = check_realm(view, wait=FIRST_LOOK, only=only, away=away, silent=silent)
     if any(trouble.passing for trouble in verdict.troubles):
-        # A server may have a master's first change and not note it in its vector: the next one brings that along.
         walk.stir(suffixes)
         limit = HELD_UP_LIMIT if walk.cut_off else SETTLE_LIMIT
         verdict = check_realm(view, wait=limit, only=only, away=away, silent=silent)

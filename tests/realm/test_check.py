@@ -31,10 +31,16 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     return host
 
 
-def verdict(host: OwnHost, wait: float = 0, only: set[str] | None = None, away: Collection[str] = ()) -> Verdict:
+def verdict(
+    host: OwnHost,
+    wait: float = 0,
+    only: set[str] | None = None,
+    away: Collection[str] = (),
+    contents: bool = True,
+) -> Verdict:
     server = host.server()
     view = Viewpoint(server.host, server.basedn, server.instances, host.machine, None)
-    return check_realm(view, wait=wait, only=only, away=away)
+    return check_realm(view, wait=wait, only=only, away=away, contents=contents)
 
 
 @pytest.mark.row("R15")
@@ -44,6 +50,12 @@ def test_every_master_that_is_listed_is_asked_and_counted(host: OwnHost) -> None
     assert set(found.state.masters) == {HOST, SECOND, THIRD}
     assert all(one.contents[DOMAIN].entries == 4 for one in found.state.masters.values())
     conclude(found, HOST)
+
+
+def test_nothing_is_counted_when_contents_are_of_no_interest(host: OwnHost) -> None:
+    found = verdict(host, contents=False)
+    assert found.one_realm
+    assert not any(one.contents for one in found.state.masters.values())
 
 
 @pytest.mark.row("R15")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ipabackup.directory.vectors import Vector
 from ipabackup.realm.state import Content, RealmState
 from ipabackup.realm.table import described, table
 from ipabackup.realm.verdict import Trouble, judge
@@ -96,6 +97,33 @@ def test_what_a_master_wrote_before_it_was_re_initialised_is_not_expected_of_oth
     assert judge(state({"ipa1": first, "ipa2": kept})) == []
     wrote = replica("ipa2", ["ipa1"], generation=generation, newest={**fresh, 2: change(101, 2)})
     assert kinds(state({"ipa1": first, "ipa2": wrote})) == ["behind"]
+
+
+def test_a_master_that_has_not_heard_from_one_that_supplies_it_may_yet_hear() -> None:
+    """389 DS shows no element of it by then; what of its changes others brought is forgotten when it comes itself."""
+    heard = {1: change(9, 1), 2: change(9, 2)}
+    generation = change(20, 1)
+    supplies = replica("ipa3", ["ipa1", "ipa2"], generation=generation)
+    spoilt = {
+        "ipa1": replica("ipa1", ["ipa2", "ipa3"], generation=generation, newest=heard),
+        "ipa2": replica("ipa2", ["ipa1", "ipa3"], generation=generation),
+        "ipa3": supplies,
+    }
+    trouble = only(state(spoilt))
+    assert (trouble.kind, trouble.hosts, trouble.passing) == ("unheard", ("ipa1", "ipa3"), True)
+    assert trouble.message == f"{DOMAIN}: ipa1 has not heard from ipa3, which supplies it."
+    assert trouble.remedy == "On ipa1 run: ipa-replica-manage force-sync --from=ipa3"
+    assert judge(state(spoilt), silent={"ipa3"}) == []
+    failing = agreement("ipa1", updated="Error (-1) Problem connecting to replica")
+    for told, kind in ((failing, "failing"), (agreement("ipa1", enabled=False), "off")):
+        ways = replace(supplies, agreements=(told, agreement("ipa2")))
+        assert kinds(state({**spoilt, "ipa3": ways})) == [kind]
+    indirect = replica("ipa3", ["ipa2"], generation=generation)
+    assert judge(state({**spoilt, "ipa3": indirect})) == [], "others bring it"
+    mute = replace(supplies, vector=Vector(generation, heard))
+    assert judge(state({**spoilt, "ipa3": mute})) == [], "it has none yet"
+    behind = {name: replace(one, vector=Vector("6a02", one.vector.newest)) for name, one in spoilt.items()}
+    assert kinds(state(behind)) == ["behind"], "said once"
 
 
 def test_an_agreement_that_is_off_does_not_mend_itself() -> None:

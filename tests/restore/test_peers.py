@@ -109,6 +109,9 @@ def test_peers_are_filled_hop_by_hop_and_switched_on_afterwards(
         f"enable {first}",
         f"enable {second_master}",
         f"enable {third}",
+        f"own change {first}",
+        f"own change {second_master}",
+        f"own change {third}",
     ]
     rows = [note.split() for note in notes if note.endswith("  0") and "dc=example,dc=test" in note]
     assert [(row[0], row[2], row[4]) for row in rows] == [(name, "new", "4") for name in (first, second_master, third)]
@@ -185,12 +188,38 @@ def test_masters_that_seem_to_be_behind_get_another_change_before_they_are_named
     host.masters.newest = {second_master: {5: change(9, 5)}, first: {}}
 
     def arrive() -> None:
-        if host.directory.deeds.count(f"own change {second_master}") > 1:
+        if host.directory.deeds.count(f"own change {second_master}") > 2:
             host.masters.newest[first] = dict(host.masters.newest[second_master])
 
     host.masters.at_each_look = arrive
     restored(host, backup, RestoreOptions(reinitialize=True))
-    assert host.directory.deeds.count(f"own change {second_master}") == 2
+    assert host.directory.deeds.count(f"own change {second_master}") == 3
+
+
+@pytest.mark.row("R15")
+def test_masters_change_something_once_more_when_all_have_heard_of_each_other(
+    second_master: str, third_master: str, host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first change of one may have been forgotten by those that got it from another, when it came itself."""
+    first, third = "ipa1.example.test", third_master
+    monkeypatch.setattr(check, "_BETWEEN_LOOKS", 0.001)
+    host.masters.agreements = {name: [] for name in (first, second_master, third)}
+    for name, consumers in host.masters.agreements.items():
+        consumers += [other for other in host.masters.agreements if other != name]
+    host.masters.generations[first] = "6a000000"
+    known = {4: change(9, 4), 5: change(9, 5)}
+    host.masters.newest = {first: dict(known), second_master: {**known, 6: ""}, third: {**known, 6: ""}}
+    changes: list[int] = []
+
+    def hear() -> None:
+        changes.append(host.directory.deeds.count(f"own change {third}"))
+        if len(changes) == 20:
+            host.masters.newest[first][6] = ""
+
+    host.masters.at_each_look = hear
+    restored(host, backup, RestoreOptions(reinitialize=True))
+    assert changes.index(2) >= 20, "before, it would have been the change of a stranger"
+    assert changes[-1] == 2
 
 
 @pytest.mark.row("R15")
@@ -248,9 +277,11 @@ def test_a_master_that_dies_while_it_is_filled_is_not_waited_for(
         restored(host, backup, RestoreOptions(reinitialize=True))
     assert host.masters.generations[third] == "new"
     assert f"enable {second_master}" not in host.directory.deeds, "every question to it would take minutes"
-    assert host.directory.deeds[-4:] == [
+    assert host.directory.deeds[-6:] == [
         f"enable {first} but to {second_master}",
         f"enable {third} but to {second_master}",
+        f"own change {first}",
+        f"own change {third}",
         f"enable {first}",
         f"enable {third}",
     ], "what waits for it would hold up the others"
@@ -269,9 +300,11 @@ def test_agreements_with_masters_that_are_away_are_switched_on_when_the_others_h
     with pytest.raises(PeersUnreachable, match=second_master):
         restored(host, backup, RestoreOptions(reinitialize=True))
     deeds = host.directory.deeds
-    assert deeds[-4:] == [
+    assert deeds[-6:] == [
         f"enable {first} but to {second_master}",
         f"enable {third} but to {second_master}",
+        f"own change {first}",
+        f"own change {third}",
         f"enable {first}",
         f"enable {third}",
     ]
