@@ -27,6 +27,7 @@ ARRIVAL_AFTER_FAULT = 310.0
 BUSY_LIMIT = 400.0
 
 CA_SUFFIX = "o=ipaca"
+_ELEMENT_WITH_CHANGES = re.compile(r"\{replica \d+ ldap://([^:}]+):\d+\} [0-9a-f]{20} [0-9a-f]{20}")
 
 
 def prepare(master: Host, replica: Host, *options: str, check: bool = True) -> CommandResult:
@@ -177,6 +178,26 @@ def change_something(host: Host) -> None:
             note = f"cn=repl keep alive {values['nsds5replicaid']},{values['nsds5replicaroot']}"
             with suppress(ldap.NO_SUCH_OBJECT):
                 connection.modify_s(note, [(ldap.MOD_REPLACE, "keepalivetimestamp", [now])])
+
+
+def assert_all_know_of_all(*hosts: Host) -> None:
+    """See that these masters have a change of each of them in the vector of each suffix.
+
+    One that is restarted without throws its changelog away, when that has such a change.
+    """
+    import ldap
+
+    wanted = sorted(host.fqdn for host in hosts)
+    for host in hosts:
+        with host.ldap() as connection:
+            found = connection.search_s(
+                "cn=mapping tree,cn=config", ldap.SCOPE_SUBTREE, "(objectClass=nsds5replica)", ["nsds50ruv"]
+            )
+        assert found
+        for dn, entry in found:
+            vector = [value.decode() for values in entry.values() for value in values]
+            changed = [_ELEMENT_WITH_CHANGES.match(value) for value in vector]
+            assert sorted(one[1] for one in changed if one) == wanted, f"{host.fqdn}, {dn}: {vector}"
 
 
 def assert_one_realm(*hosts: Host) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lab.faults import partition
 from lab.realm import Realm
 from scenarios.deeds import back_up, restore
-from scenarios.masters import ARRIVAL_AFTER_FAULT, assert_one_realm, password_options
+from scenarios.masters import ARRIVAL_AFTER_FAULT, assert_all_know_of_all, assert_one_realm, password_options
 from scenarios.users import add_users, delete_users, users, wait_users
 
 
@@ -29,6 +29,7 @@ def test_a_mass_deletion_is_undone_on_all_masters_for_good(realm: Realm) -> None
     wait_users(masters, ["intruder"])
 
     restore(one, backup, "--reinitialize-peers", *password_options(one))
+    assert_all_know_of_all(*masters)
     wait_users(masters, good)
 
     present = list(good)
