@@ -169,7 +169,10 @@ def test_a_supplier_that_fills_once_more_what_it_was_started_with_is_waited_for(
     host.masters.ordered = {first: {third}}
     deeds = _refilled(host)
     at = deeds.index(f"switch {third} from {first} on")
-    assert deeds[at + 1 : at + 3] == [f"own change {third}", f"enable {first}"]
+    assert deeds[at + 1 :] == [
+        f"own change {third}",
+        *(f"{deed} {name}" for deed in ("enable", "own change") for name in (first, second_master, third)),
+    ]
     assert deeds.count(f"switch {third} from {first} off") == 1, "or it would begin yet again"
 
 
