@@ -21,7 +21,9 @@ def give_way(but: str) -> None:
     spared = {thread.native_id for thread in threading.enumerate() if thread.name.startswith(but)}
     with suppress(OSError):
         for entry in _THREADS.iterdir():
-            if int(entry.name) not in spared:
-                # One may just have ended.
-                with suppress(OSError):
-                    os.setpriority(os.PRIO_PROCESS, int(entry.name), _NICE)
+            number = int(entry.name)
+            # One may just have ended.
+            with suppress(OSError):
+                # Who started us may have been nicer still.
+                if number not in spared and os.getpriority(os.PRIO_PROCESS, number) < _NICE:
+                    os.setpriority(os.PRIO_PROCESS, number, _NICE)

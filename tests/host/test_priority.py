@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 import json, os, threading
 from ipabackup.host.priority import give_way
@@ -23,10 +25,12 @@ end.set()
 """
 
 
-def test_all_threads_give_way_but_those_that_are_named() -> None:
+@pytest.mark.parametrize("nicer", [0, 15], ids=["as-ours", "nicer-than-we-are"])
+def test_all_threads_give_way_but_those_that_are_named(nicer: int) -> None:
     # In a process of its own: it is for good.
-    shown = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True).stdout
+    command = ["nice", "-n", str(nicer), sys.executable, "-c", _PROGRAM]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     main, export, other = json.loads(shown)
-    inherited = os.getpriority(os.PRIO_PROCESS, 0)
+    inherited = min(os.getpriority(os.PRIO_PROCESS, 0) + nicer, 19)
     assert main == other == max(10, inherited)
     assert export == inherited
