@@ -37,7 +37,6 @@ from ipabackup.steps import Reporter, Step
 PATIENCE = 120.0
 #: Seconds that all masters have to agree with each other afterwards.
 SETTLE_LIMIT = 60.0
-_BETWEEN_LOOKS = 0.2
 
 
 @dataclass
@@ -127,9 +126,8 @@ class Resumption:
         try:
             if not source.look(self.peers.host):
                 return
+            _write_own_changes(here, source.replica.suffix)
             report.note(f"{source.name}, which was started with an order to fill this server, has done so")
-            for master in here:
-                master.write_own_change(source.replica.suffix)
         except PeerFailure as error:
             report.warn(_not_told(source.name, error))
 
@@ -143,9 +141,7 @@ class Resumption:
             if told:
                 reasons.append(f"{source.name}: {told}")
                 continue
-            for master in here:
-                # While none of its agreements is on: see `Master.write_own_change`.
-                master.write_own_change(suffix)
+            _write_own_changes(here, suffix)
             report.note(f"{source.name} has sent all of {suffix}")
             return source
         report.warn(
@@ -227,6 +223,12 @@ def _not_told(name: str, error: PeerFailure) -> str:
     )
 
 
+def _write_own_changes(here: Sequence[Master], suffix: str) -> None:
+    """Once this server was filled, while none of its agreements is on: see `Master.write_own_change`."""
+    for master in here:
+        master.write_own_change(suffix)
+
+
 def _lacks_own(number: int, restored: Vector, others: Mapping[str, Replica]) -> bool:
     """Whether others have changes of this very replica, which has that `number`, that were not `restored`."""
     return restored.newest.get(number, "") < due_levels(others).get(number, "")
@@ -254,4 +256,4 @@ def _wait(here: Sequence[Master], suppliers: Mapping[str, Mapping[str, Replica]]
             report.warn(f"For {PATIENCE:g} s no other master has sent any of what this server still lacks of {told}")
             return
         # Nobody tells when a change arrives.
-        time.sleep(_BETWEEN_LOOKS)
+        time.sleep(BETWEEN_LOOKS)

@@ -37,7 +37,6 @@ nsds5ReplicaEnabled: {state}
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     """A master that lacks a change of the second one, as its backup does, and none of its own."""
     monkeypatch.setattr(check, "_BETWEEN_LOOKS", 0.001)
-    monkeypatch.setattr(resume, "_BETWEEN_LOOKS", 0.001)
     monkeypatch.setattr(resume, "BETWEEN_LOOKS", 0.001)
     monkeypatch.setattr(resume, "PATIENCE", 0.05)
     monkeypatch.setattr(resume, "SETTLE_LIMIT", 0.05)
@@ -251,7 +250,7 @@ def test_a_server_that_does_not_start_finds_its_agreements_as_they_were(host: Ow
 
 @pytest.mark.row("R9")
 def test_what_arrives_slowly_is_waited_for(host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resume, "_BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr(resume, "BETWEEN_LOOKS", 0.02)
     host.masters.idle = {SECOND, THIRD}
     looks: list[str] = []
 
