@@ -15,8 +15,8 @@ from lab.node.component import Install
 from lab.node.facts import InstallOptions, RealmFacts
 from lab.node.install import checks, questions
 from lab.node.install.checks import Refused
-from lab.node.install.client import nsswitch_with_sss
 from lab.node.install.order import ORDER, components
+from lab.node.install.sssd import nsswitch_with_sss
 
 FULL = InstallOptions(
     realm="EXAMPLE.TEST",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from lab.node import masterkey, services
@@ -24,18 +25,20 @@ DIRECTORY_KEYTAB = Path("/etc/dirsrv/ds.keytab")
 HTTP_KEYTAB = Path("/var/lib/ipa/gssproxy/http.keytab")
 UNITS = ("krb5-kdc.service", "krb5-admin-server.service")
 
-KRB5_CONF_TEXT = """\
-includedir /etc/krb5.conf.d/
-
+#: What the packages of a host add to its Kerberos.
+INCLUDED = "includedir /etc/krb5.conf.d/\n\n"
+_LOGGING = """\
 [logging]
  default = FILE:/var/log/krb5libs.log
  kdc = SYSLOG:INFO:DAEMON
  admin_server = SYSLOG:INFO:DAEMON
 
+"""
+_KRB5_TEXT = """\
 [libdefaults]
  default_realm = ${realm}
  dns_lookup_realm = false
- dns_lookup_kdc = true
+ dns_lookup_kdc = ${lookup}
  rdns = false
  dns_canonicalize_hostname = false
  ticket_lifetime = 24h
@@ -44,17 +47,19 @@ includedir /etc/krb5.conf.d/
 
 [realms]
  ${realm} = {
-  kdc = ${hostname}:88
-  master_kdc = ${hostname}:88
-  admin_server = ${hostname}:749
-  kpasswd_server = ${hostname}:464
-  default_domain = ${domain}
+${fixed}  default_domain = ${domain}
  }
 
 [domain_realm]
  .${domain} = ${realm}
  ${domain} = ${realm}
- ${hostname} = ${realm}
+ ${host} = ${realm}
+"""
+_KDC = """\
+  kdc = ${kdc}:88
+  master_kdc = ${kdc}:88
+  admin_server = ${kdc}:749
+  kpasswd_server = ${kdc}:464
 """
 # The database module is named here and not in kdc.conf so that kadmin.local finds it too.
 SERVER_CONF_TEXT = """\
@@ -110,6 +115,16 @@ ExecStartPre=+/usr/bin/env PYTHONPATH=/usr/lib/ipalab PYTHONDONTWRITEBYTECODE=1 
 Restart=on-failure
 RestartSec=1s
 """
+
+
+def krb5_conf(realm: str, domain: str, host: str, kdcs: Iterable[str], *, lookup: bool = True) -> str:
+    """The part of krb5.conf that is about a realm.
+
+    `host` is the host that belongs to it besides its domain, `kdcs` are fixed masters; whether others are looked up in
+    DNS says `lookup`.
+    """
+    fixed = "".join(render(_KDC, kdc=kdc) for kdc in kdcs)
+    return render(_KRB5_TEXT, realm=realm, domain=domain, host=host, fixed=fixed, lookup=str(lookup).lower())
 
 
 class Kerberos:
@@ -170,7 +185,8 @@ class Kerberos:
             "basedn": facts.basedn,
             "ldapi_uri": facts.ldapi_uri,
         }
-        install.put_file(KRB5_CONF, render(KRB5_CONF_TEXT, **values))
+        text = krb5_conf(facts.realm, facts.domain, facts.hostname, [facts.hostname])
+        install.put_file(KRB5_CONF, f"{INCLUDED}{_LOGGING}{text}")
         install.put_file(SERVER_CONF, render(SERVER_CONF_TEXT, **values))
         install.put_file(KDC_CONF, render(KDC_CONF_TEXT, **values))
         install.put_file(KADM5_ACL, render(KADM5_ACL_TEXT, **values), mode=0o600)

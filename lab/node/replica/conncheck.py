@@ -8,42 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.node.api.transport import ClientError, call
-from lab.node.files import render, write_file
+from lab.node.files import write_file
 from lab.node.install.checks import Refused
+from lab.node.install.kerberos import krb5_conf
 from lab.node.replica.ports import PORTS, check_master, line, listening
 from lab.node.run import CommandFailed, run
-
-# Before the installation there is no krb5.conf here: one for the time being names the master alone.
-KRB5_TEXT = """\
-[libdefaults]
- default_realm = ${realm}
- dns_lookup_realm = false
- dns_lookup_kdc = false
- rdns = false
- dns_canonicalize_hostname = false
- forwardable = true
- udp_preference_limit = 0
-
-[realms]
- ${realm} = {
-  kdc = ${master}:88
-  master_kdc = ${master}:88
-  admin_server = ${master}:749
-  kpasswd_server = ${master}:464
- }
-
-[domain_realm]
- .${domain} = ${realm}
- ${domain} = ${realm}
- ${master} = ${realm}
-"""
 
 
 @contextmanager
 def foreign_realm(folder: Path, realm: str, domain: str, master: str) -> Iterator[Path]:
-    """Kerberos of a realm that this host does not belong to yet, with a credential cache of its own in `folder`."""
+    """Kerberos of a realm that this host does not belong to yet, with a credential cache of its own in `folder`.
+
+    There is no krb5.conf here before an installation: one for the time being names the master alone.
+    """
     configuration = folder / "krb5.conf"
-    write_file(configuration, render(KRB5_TEXT, realm=realm, domain=domain, master=master))
+    write_file(configuration, krb5_conf(realm, domain, master, [master], lookup=False))
     settings = {"KRB5_CONFIG": str(configuration), "KRB5CCNAME": f"FILE:{folder}/ccache"}
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)

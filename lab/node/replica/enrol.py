@@ -11,15 +11,13 @@ import dns.exception
 import dns.resolver
 from cryptography import x509
 
-from lab.node import services
 from lab.node.api.transport import ClientError, call
 from lab.node.component import Install
 from lab.node.facts import DEFAULT_CONF, InstallOptions, RealmFacts
-from lab.node.files import remove_file, remove_tree, render
-from lab.node.install import trust
+from lab.node.files import remove_tree, render
+from lab.node.install import sssd, trust
 from lab.node.install.checks import Refused
-from lab.node.install.client import LDAP_CONF, NSSWITCH, SSSD_CACHES, SSSD_CONF, nsswitch_with_sss
-from lab.node.install.kerberos import HOST_KEYTAB, KRB5_CONF
+from lab.node.install.kerberos import HOST_KEYTAB, INCLUDED, KRB5_CONF, krb5_conf
 from lab.node.replica.conncheck import foreign_realm, get_ticket
 from lab.node.replica.credentials import ADMIN_SERVICE, fetch_authorities, fetch_keytab
 from lab.node.run import CommandFailed, run
@@ -30,60 +28,12 @@ DNS_SECONDS = 5.0
 ALREADY_CONFIGURED, NOT_CONFIGURED = 3, 2
 Say = Callable[[str], None]
 
-KRB5_TEXT = """\
-includedir /etc/krb5.conf.d/
-
-[libdefaults]
- default_realm = ${realm}
- dns_lookup_realm = false
- dns_lookup_kdc = true
- rdns = false
- dns_canonicalize_hostname = false
- ticket_lifetime = 24h
- forwardable = true
- udp_preference_limit = 0
-
-[realms]
- ${realm} = {
-${fixed}  default_domain = ${domain}
- }
-
-[domain_realm]
- .${domain} = ${realm}
- ${domain} = ${realm}
- ${host} = ${realm}
-"""
-SSSD_TEXT = """\
-[sssd]
-services = nss, pam, ssh
-domains = ${domain}
-
-[domain/${domain}]
-id_provider = ldap
-auth_provider = krb5
-chpass_provider = krb5
-access_provider = permit
+CONNECTION = """\
 dns_discovery_domain = ${domain}
-ldap_uri = ${ldap_servers}
+ldap_uri = ${servers}
 ldap_sasl_mech = GSSAPI
 ldap_sasl_authid = host/${host}
 ldap_krb5_keytab = /etc/krb5.keytab
-ldap_search_base = cn=accounts,${basedn}
-ldap_user_search_base = cn=users,cn=accounts,${basedn}
-ldap_group_search_base = cn=groups,cn=accounts,${basedn}
-ldap_schema = rfc2307bis
-ldap_group_member = member
-ldap_user_principal = krbPrincipalName
-ldap_user_uuid = ipaUniqueID
-ldap_group_uuid = ipaUniqueID
-ldap_user_ssh_public_key = ipaSshPubKey
-krb5_realm = ${realm}
-krb5_server = ${kdcs}
-krb5_store_password_if_offline = true
-cache_credentials = true
-
-[nss]
-homedir_substring = /home
 """
 CONF_TEXT = """\
 [global]
@@ -94,12 +44,6 @@ domain = ${domain}
 server = ${server}
 xmlrpc_uri = https://${server}/ipa/xml
 enable_ra = True
-"""
-LDAP_TEXT = """\
-URI ldaps://${server}
-BASE ${basedn}
-TLS_CACERT /etc/ipa/ca.crt
-SASL_MECH GSSAPI
 """
 
 
@@ -203,25 +147,19 @@ def _configure(install: Install, servers: list[str], fixed: bool, keytab: bytes,
     facts, server = install.facts, servers[0]
     install.sysrestore.set_state("installation", "domain", facts.domain)
     known = {"realm": facts.realm, "domain": facts.domain, "host": facts.host, "basedn": facts.basedn, "server": server}
-    kdcs = "".join(f"  kdc = {one}:88\n  admin_server = {one}:749\n  kpasswd_server = {one}:464\n" for one in servers)
     install.put_file(HOST_KEYTAB, keytab, mode=0o600)
     say(f"Configured {HOST_KEYTAB}")
     install.put_file(DEFAULT_CONF, render(CONF_TEXT, **known))
     say(f"Created {DEFAULT_CONF}")
-    install.put_file(KRB5_CONF, render(KRB5_TEXT, **known, fixed=kdcs if fixed else ""))
+    install.put_file(KRB5_CONF, INCLUDED + krb5_conf(facts.realm, facts.domain, facts.host, servers if fixed else ()))
     say(f"Configured {KRB5_CONF} for IPA realm {facts.realm}")
     trust.trust_here(x509.load_pem_x509_certificates(authorities))
-    install.put_file(LDAP_CONF, render(LDAP_TEXT, **known))
     found = [f"ldap://{one}" for one in servers] if fixed else ["_srv_", f"ldap://{server}"]
     asked = servers if fixed else ["_srv_", server]
-    text = render(SSSD_TEXT, **known, ldap_servers=", ".join(found), kdcs=", ".join(asked))
-    install.put_file(SSSD_CONF, text, mode=0o600)
-    install.put_file(NSSWITCH, nsswitch_with_sss(NSSWITCH.read_text()))
-    services.enable("sssd.service")
-    services.restart("sssd.service")
-    services.wait_for(
-        "SSSD to know admin", lambda: run(["getent", "passwd", "-s", "sss", "admin"], check=False).status == 0
-    )
+    connection = render(CONNECTION, **known, servers=", ".join(found))
+    sssd.configure(install, server, ", ".join(asked), connection, offline=True)
+    sssd.start()
+    sssd.wait_known()
     say("SSSD enabled")
 
 
@@ -234,13 +172,9 @@ def unenrol(facts: RealmFacts | None, server: str, say: Say) -> None:
     if facts is not None:
         _disable(facts, server, say)
     say("Disabling client Kerberos and LDAP configurations")
-    services.stop("sssd.service")
-    services.disable("sssd.service")
-    services.reset_failed("sssd.service")
+    sssd.stop()
     sysrestore.restore_all()
-    for folder in SSSD_CACHES:
-        for cache in folder.glob("*"):
-            remove_file(cache)
+    sssd.clear_caches()
     trust.withdraw()
     remove_tree("/run/ipa")
     sysrestore.forget_state()
