@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.node.ca.layout import place_of
+from lab.node.commands.words import dns_words
 from lab.node.component import Install
 from lab.node.facts import InstallOptions, NotConfigured, read_facts
 from lab.node.install import checks
@@ -25,18 +26,14 @@ log = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(prog="ipa-dns-install", description="Add DNS to an IPA server.")
+    words = argparse.ArgumentParser(
+        prog="ipa-dns-install", description="Add DNS to an IPA server.", parents=[dns_words(zonemgr=True)]
+    )
     words.add_argument("--version", action="version", version=BANNER)
     words.add_argument("-U", "--unattended", action="store_true", help="never ask for anything")
     words.add_argument("-d", "--debug", action="store_true", help="show what goes into the log")
     words.add_argument("-p", "--ds-password", default="", metavar="DM_PASSWORD", help="not needed any more")
     words.add_argument("--ip-address", action="append", default=[], metavar="IP", help="this server's address")
-    words.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
-    words.add_argument("--no-forwarders", action="store_true", help="use the root servers instead")
-    words.add_argument("--auto-forwarders", action="store_true", help="use those of /etc/resolv.conf")
-    words.add_argument("--reverse-zone", action="append", default=[], metavar="ZONE", help="reverse zone to use")
-    words.add_argument("--no-reverse", action="store_true", help="do not create a reverse zone")
-    words.add_argument("--zonemgr", default="", metavar="MAIL", help="hostmaster's e-mail address")
     words.add_argument("--log-file", type=Path, default=LOG, metavar="FILE", help="log to this file")
     return words
 

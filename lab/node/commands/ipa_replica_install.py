@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.node.facts import InstallOptions
+from lab.node.commands.words import certificate_words, certificates_for, check_certificates, check_dns, dns_words
 from lab.node.install import checks
 from lab.node.install.checks import Refused
 from lab.node.install.log import log_to
-from lab.node.install.server_certificates import given_certificates
 from lab.node.replica.enter import Entry, enter
 from lab.node.sysrestore import Sysrestore
 from lab.node.version import BANNER, VERSION
@@ -28,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(
         prog="ipa-replica-install",
         description="Make a replica of this host: from REPLICA_FILE, or with an administrator's credentials.",
+        parents=[dns_words(zonemgr=False), certificate_words("(without a file)")],
     )
     words.add_argument("file", nargs="?", metavar="REPLICA_FILE", help="what ipa-replica-prepare made for this host")
     words.add_argument("--version", action="version", version=BANNER)
@@ -48,20 +48,6 @@ def parser() -> argparse.ArgumentParser:
         "--dirsrv-config-file", default="", metavar="FILE", help="LDIF of changes of the new instance's dse.ldif"
     )
     words.add_argument("-N", "--no-ntp", action="store_true", help="do not configure a time client")
-    words.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
-    words.add_argument("--no-forwarders", action="store_true", help="use the root servers instead")
-    words.add_argument("--auto-forwarders", action="store_true", help="use those of /etc/resolv.conf")
-    words.add_argument("--reverse-zone", action="append", default=[], metavar="ZONE", help="reverse zone to use")
-    words.add_argument("--no-reverse", action="store_true", help="do not create a reverse zone")
-    for service, owner in (("dirsrv", "directory server"), ("http", "web server")):
-        words.add_argument(
-            f"--{service}-cert-file",
-            action="append",
-            default=[],
-            metavar="FILE",
-            help=f"certificate and key of the {owner}, in a realm without an authority (without a file)",
-        )
-        words.add_argument(f"--{service}-pin", metavar="PIN", help="the password of that key")
     return words
 
 
@@ -69,19 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status: 0 done, 1 failed or refused, 2 wrong usage, 3 an agreement exists already."""
     words = parser()
     given = words.parse_args(argv)
-    if given.forwarder and given.no_forwarders:
-        words.error("You cannot specify a --forwarder option together with --no-forwarders")
-    dns_words = given.forwarder or given.no_forwarders or given.auto_forwarders or given.reverse_zone
-    if dns_words and not given.setup_dns:
-        words.error("You cannot specify DNS options without the --setup-dns option")
+    check_dns(words, given)
+    check_certificates(words, given)
     if given.setup_dns and not (given.forwarder or given.no_forwarders or given.auto_forwarders):
         words.error("You must specify at least one of --forwarder, --auto-forwarders, or --no-forwarders options")
     if given.file and (given.server or given.realm):
         words.error("A replica file names the master and the realm: leave --server and --realm out")
     if not given.file and not (given.server and given.domain):
         words.error("Give a replica file, or --server and --domain with an administrator's password")
-    if bool(given.dirsrv_cert_file) != bool(given.http_cert_file):
-        words.error("--dirsrv-cert-file and --http-cert-file are required if any key file options are used.")
     try:
         checks.require_root("run ipa-replica-install")
         checks.require_not_installed(Sysrestore())
@@ -112,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _entry(given: argparse.Namespace) -> Entry:
+    hostname = given.hostname or platform.node()
     return Entry(
         file=Path(given.file) if given.file else None,
         dm_password=given.password,
@@ -120,7 +102,7 @@ def _entry(given: argparse.Namespace) -> Entry:
         server=given.server,
         domain=given.domain,
         realm=given.realm or given.domain.upper(),
-        hostname=given.hostname or platform.node(),
+        hostname=hostname,
         setup_ca=given.setup_ca,
         setup_dns=given.setup_dns,
         skip_conncheck=given.skip_conncheck,
@@ -132,16 +114,7 @@ def _entry(given: argparse.Namespace) -> Entry:
         no_reverse=given.no_reverse,
         dirsrv_config_file=given.dirsrv_config_file,
         unattended=given.unattended,
-        certificates=given_certificates(
-            InstallOptions(
-                hostname=given.hostname or platform.node(),
-                ca_less=bool(given.dirsrv_cert_file),
-                dirsrv_cert_files=tuple(given.dirsrv_cert_file),
-                dirsrv_pin=given.dirsrv_pin,
-                http_cert_files=tuple(given.http_cert_file),
-                http_pin=given.http_pin,
-            )
-        ),
+        certificates=certificates_for(hostname, given),
     )
 
 

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.node.facts import InstallOptions, NotConfigured, read_facts
+from lab.node.commands.words import certificate_words, certificates_for, check_certificates
+from lab.node.facts import NotConfigured, read_facts
 from lab.node.install import checks
 from lab.node.install.checks import Refused
 from lab.node.install.log import log_to
-from lab.node.install.server_certificates import given_certificates
 from lab.node.replica.prepare import check_manager_password, check_replica, prepare_replica
 from lab.node.version import BANNER
 
@@ -25,21 +25,13 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(
         prog="ipa-replica-prepare",
         description="Make a replica information file, from which HOST becomes a replica of this master.",
+        parents=[certificate_words("of the replica")],
     )
     words.add_argument("host", metavar="HOST", help="fully qualified name of the replica, in lower case")
     words.add_argument("--version", action="version", version=BANNER)
     words.add_argument("-p", "--password", default="", metavar="PASSWORD", help="Directory Manager password")
     words.add_argument("--ip-address", action="append", default=[], metavar="IP", help="add A and PTR records for HOST")
     words.add_argument("-d", "--debug", action="store_true", help="show what goes into the log")
-    for service, owner in (("dirsrv", "directory server"), ("http", "web server")):
-        words.add_argument(
-            f"--{service}-cert-file",
-            action="append",
-            default=[],
-            metavar="FILE",
-            help=f"certificate and key of the replica's {owner}, in a realm without an authority",
-        )
-        words.add_argument(f"--{service}-pin", metavar="PIN", help="the password of that key")
     return words
 
 
@@ -47,21 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status: 0 done, 1 failed or refused, 2 wrong usage."""
     words = parser()
     given = words.parse_args(argv)
-    if bool(given.dirsrv_cert_file) != bool(given.http_cert_file):
-        words.error("--dirsrv-cert-file and --http-cert-file are required if any key file options are used.")
+    check_certificates(words, given)
     try:
         checks.require_root("run ipa-replica-prepare")
         facts = read_facts()
-        brought = given_certificates(
-            InstallOptions(
-                hostname=given.host,
-                ca_less=bool(given.dirsrv_cert_file),
-                dirsrv_cert_files=tuple(given.dirsrv_cert_file),
-                dirsrv_pin=given.dirsrv_pin,
-                http_cert_files=tuple(given.http_cert_file),
-                http_pin=given.http_pin,
-            )
-        )
+        brought = certificates_for(given.host, given)
         check_replica(facts, given.host, given.ip_address, brought)
         password = given.password or getpass.getpass("Directory Manager (existing master) password: ")
         check_manager_password(facts, password)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.node.commands.words import certificate_words, check_certificates, check_dns, dns_words
 from lab.node.facts import InstallOptions, NotConfigured
 from lab.node.install import checks, questions
 from lab.node.install.checks import Refused
@@ -27,7 +28,11 @@ log = logging.getLogger(__name__)
 
 def parser() -> argparse.ArgumentParser:
     """FreeIPA's options, as far as this server has what they switch."""
-    words = argparse.ArgumentParser(prog="ipa-server-install", description="Install and configure an IPA server.")
+    words = argparse.ArgumentParser(
+        prog="ipa-server-install",
+        description="Install and configure an IPA server.",
+        parents=[dns_words(zonemgr=True), certificate_words()],
+    )
     words.add_argument("--version", action="version", version=BANNER)
     words.add_argument("-U", "--unattended", action="store_true", help="never ask for anything")
     words.add_argument("--uninstall", action="store_true", help="take an existing installation away")
@@ -48,16 +53,8 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("--idstart", type=int, metavar="ID", help="first uid and gid of the realm")
     server.add_argument("-N", "--no-ntp", action="store_true", help="do not configure a time client")
     server.add_argument("--subject-base", default="", metavar="BASE", help="certificate subject base (O=REALM)")
-    certificates = words.add_argument_group("SSL certificate options (for a server without a CA)")
-    for service, owner in (("dirsrv", "the directory server"), ("http", "the web server")):
-        certificates.add_argument(
-            f"--{service}-cert-file",
-            action="append",
-            default=[],
-            metavar="FILE",
-            help=f"certificate and key of {owner}, PKCS#12 or PEM (more than once)",
-        )
-        certificates.add_argument(f"--{service}-pin", metavar="PIN", help=f"the password of {owner}'s key")
+    certificates = words.add_argument_group("More SSL certificate options")
+    for service in ("dirsrv", "http"):
         certificates.add_argument(f"--{service}-cert-name", default="", metavar="NAME", help="which of several to take")
     certificates.add_argument(
         "--ca-cert-file", action="append", default=[], metavar="FILE", help="more certificates of their issuers"
@@ -69,13 +66,6 @@ def parser() -> argparse.ArgumentParser:
     )
     # Of the lab, not FreeIPA's: nobody installs a server that is years old, and restores have to cope with them.
     words.add_argument("--layout", choices=("current", "upgraded"), default="current", help=argparse.SUPPRESS)
-    dns = words.add_argument_group("DNS options")
-    dns.add_argument("--forwarder", action="append", default=[], metavar="IP", help="DNS forwarder")
-    dns.add_argument("--no-forwarders", action="store_true", help="use the root servers instead")
-    dns.add_argument("--auto-forwarders", action="store_true", help="use those of /etc/resolv.conf")
-    dns.add_argument("--reverse-zone", action="append", default=[], metavar="ZONE", help="reverse zone to use")
-    dns.add_argument("--no-reverse", action="store_true", help="do not create a reverse zone")
-    dns.add_argument("--zonemgr", default="", metavar="MAIL", help="hostmaster's e-mail address")
     return words
 
 
@@ -83,12 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 done, 1 failed or refused, 2 wrong usage."""
     words = parser()
     given = words.parse_args(argv)
-    if given.forwarder and given.no_forwarders:
-        words.error("You cannot specify a --forwarder option together with --no-forwarders")
-    if (given.forwarder or given.no_forwarders or given.auto_forwarders or given.reverse_zone) and not given.setup_dns:
-        words.error("You cannot specify DNS options without the --setup-dns option")
-    if bool(given.dirsrv_cert_file) != bool(given.http_cert_file):
-        words.error("--dirsrv-cert-file and --http-cert-file are required if any key file options are used.")
+    check_dns(words, given)
+    check_certificates(words, given)
     if given.dirsrv_cert_file and not given.no_pkinit:
         words.error("--pkinit-cert-file or --no-pkinit are required if any key file options are used.")
     if given.dirsrv_cert_file and given.layout == "upgraded":
