@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -112,7 +113,7 @@ def _bootstrap(engine: Engine) -> None:
             f"Install mmdebstrap, or import a Debian {SUITE} yourself: docker import FILE.tar {BASE_TAG}"
         )
     with tempfile.TemporaryFile() as root, tempfile.TemporaryFile() as log:
-        status = subprocess.run(MMDEBSTRAP, stdout=root, stderr=log, check=False).returncode
+        status = subprocess.run(MMDEBSTRAP, stdout=root, stderr=log, check=False, umask=0o022).returncode
         if status != 0:
             log.seek(0)
             raise ImageError(f"mmdebstrap failed ({status}):\n{log.read().decode(errors='replace')[-2000:]}")
@@ -131,7 +132,7 @@ def hash_of(sources: Iterable[Path], base_id: str, root: Path = ROOT) -> str:
     """Hash files, with their paths and whether they may be run, and the image that they are put on."""
     digest = hashlib.sha256(base_id.encode())
     for path in sources:
-        digest.update(f"\0{path.relative_to(root)}\0{path.stat().st_mode & 0o111:o}\0".encode())
+        digest.update(f"\0{path.relative_to(root)}\0{path.stat().st_mode & stat.S_IXUSR:o}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -143,14 +144,23 @@ def _sources(root: Path) -> Iterator[Path]:
             yield path
 
 
+def as_root_has_it(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The same member with the owner and the mode that root's programs usually have.
+
+    Those of the checkout say who got it, and with which umask; of that only whether it may be run belongs to it.
+    """
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode = 0o755 if member.isdir() or member.mode & stat.S_IXUSR else 0o644
+    return member
+
+
 def pack_context(sources: Iterable[Path]) -> bytes:
     """Pack a build's context: the sources alone, with one time for all, so that layers are reused."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in sources:
-            member = tar.gettarinfo(path, arcname=str(path.relative_to(ROOT)))
-            member.uid = member.gid = 0
-            member.uname = member.gname = "root"
+            member = as_root_has_it(tar.gettarinfo(path, arcname=str(path.relative_to(ROOT))))
             member.mtime = 0
             with path.open("rb") as file:
                 tar.addfile(member, file)

@@ -28,7 +28,7 @@ from packaging.requirements import Requirement
 
 from lab.errors import LabError
 from lab.host import Host
-from lab.image import ROOT
+from lab.image import ROOT, as_root_has_it
 
 CACHE = ROOT / ".lab" / "product"
 
@@ -128,14 +128,8 @@ def _assemble(folder: Path, python: str, machine: str) -> Path:
     packed = folder / "product.tar"
     with tarfile.open(packed, "w") as tar:
         for top in (TARGET, LAUNCHERS):
-            tar.add(root / top, arcname=top, filter=_of_root)
+            tar.add(root / top, arcname=top, filter=as_root_has_it)
     return packed
-
-
-def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    return member
 
 
 def _requirements(python: str) -> Iterator[str]:

@@ -1,10 +1,13 @@
-"""The hash that names a server image."""
+"""What goes into a server image, and the hash that names it."""
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from lab.image import source_hash
+from lab import image
+from lab.image import pack_context, source_hash
 
 
 @pytest.fixture
@@ -35,4 +38,17 @@ def test_the_hash_does_not_change_with_anything_else(checkout: Path) -> None:
     cache = checkout / "lab" / "node" / "__pycache__"
     cache.mkdir()
     (cache / "a.pyc").write_bytes(b"compiled")
-    assert source_hash("base", checkout) == before
+    (checkout / "lab" / "node" / "a.py").chmod(0o600)
+    assert source_hash("base", checkout) == before, "the checkout was made with a narrow umask"
+
+
+@pytest.mark.parametrize(("kept", "packed"), [(0o600, 0o644), (0o664, 0o644), (0o700, 0o755), (0o755, 0o755)])
+def test_what_goes_into_the_image_is_for_everybody_whoever_made_the_checkout(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, kept: int, packed: int
+) -> None:
+    monkeypatch.setattr(image, "ROOT", checkout)
+    source = checkout / "lab" / "node" / "a.py"
+    source.chmod(kept)
+    with tarfile.open(fileobj=io.BytesIO(pack_context([source]))) as context:
+        (member,) = context.getmembers()
+    assert (member.name, member.mode, member.uid, member.gname) == ("lab/node/a.py", packed, 0, "root")
