@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -92,12 +93,17 @@ def test_a_full_backup_of_ours_is_restored(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.row("R1", "R2", "R9")
 @needs_chroot
-def test_both_formats_restore_the_same_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0o022, 0o077], ids=["usual", "narrow"])
+def test_both_formats_restore_the_same_files(umask: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     found = []
+    before = os.umask(0o022)
+    request.addfinalizer(lambda: os.umask(before))
     for name in ("format-1-full", "format-2-full"):
         root = bare_root(tmp_path / name)
         shutil.copytree(OURS / name, root / "backup" / name)
+        os.umask(umask)
         inside(root, (Path("/backup") / name, RestoreOptions()))
+        os.umask(0o022)
         for folder in ("backup", "tmp"):
             shutil.rmtree(root / folder)
         found.append({str(path.relative_to(root)): path.lstat().st_mode for path in root.rglob("*")})

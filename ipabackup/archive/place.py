@@ -78,13 +78,14 @@ class Root:
                     if len(trail) > 1:
                         os.close(trail.pop())
                     continue
-                here = trail[-1]
+                here, made = trail[-1], False
                 try:
                     status = os.stat(part, dir_fd=here, follow_symlinks=False)
                 except FileNotFoundError:
                     if not make:
                         raise
-                    os.mkdir(part, 0o755, dir_fd=here)
+                    os.mkdir(part, 0o700, dir_fd=here)
+                    made = True
                     status = os.stat(part, dir_fd=here, follow_symlinks=False)
                 if stat.S_ISLNK(status.st_mode):
                     links += 1
@@ -99,6 +100,9 @@ class Root:
                     waiting = [step for step in target.split("/") if step not in ("", ".")] + waiting
                     continue
                 trail.append(os.open(part, _FOLDER, dir_fd=here))
+                if made:
+                    # Whatever the umask is: what comes below is for others, too.
+                    os.fchmod(trail[-1], 0o755)
             return trail.pop()
         finally:
             for handle in trail:

@@ -11,11 +11,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ipabackup.host.session import settle
+
 
 def backup() -> int:
     """Run ``ipa-backup``; returns its exit status."""
     with _loading():
         from ipabackup.cli.backup import main
+    settle()
     return main()
 
 
@@ -23,6 +26,7 @@ def restore() -> int:
     """Run ``ipa-restore``; returns its exit status."""
     with _loading():
         from ipabackup.cli.restore import main
+    settle()
     return main()
 
 

@@ -121,7 +121,7 @@ class SystemProcesses:
         enough: Enough | None = None,
     ) -> Completed:
         """See Processes.run."""
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "", **(env or {})}
         try:
             # A session of its own: Ctrl-C on the terminal is for us to handle, not for a half-done child.
             child = subprocess.Popen(

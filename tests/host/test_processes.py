@@ -34,9 +34,11 @@ def test_a_missing_program_and_one_that_hangs_have_their_own_errors() -> None:
         PROCESSES.run(["sleep", "60"], timeout=0.1)
 
 
-def test_nothing_is_read_from_our_own_input_and_messages_are_in_english() -> None:
+def test_nothing_is_read_from_our_own_input_and_messages_are_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PROCESSES.run(["cat"]).stdout == ""
-    assert PROCESSES.run(["sh", "-c", "echo $LC_ALL $MORE"], env={"MORE": "x"}).stdout == "C.UTF-8 x\n"
+    monkeypatch.setenv("LANGUAGE", "de")
+    shown = PROCESSES.run(["sh", "-c", "echo $LC_ALL $MORE $LANGUAGE"], env={"MORE": "x"}).stdout
+    assert shown == "C.UTF-8 x\n", "gettext asks LANGUAGE first"
 
 
 def test_bytes_that_are_no_text_do_not_break_it() -> None:
