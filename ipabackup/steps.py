@@ -7,6 +7,7 @@ it again (`Step.closed_by`); the runner keeps that promise on every way out.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -21,6 +22,8 @@ from ipabackup.errors import Interrupted, IpaBackupError
 #: Environment variable that makes the named step fail: ``NAME`` before its work, ``NAME:after`` when it is done.
 #: For rehearsals of failure on a real host; see docs/failure-rehearsal.md.
 FAIL_STEP = "IPABACKUP_FAIL_STEP"
+
+log = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,10 +56,14 @@ class Reporter:
         self.warnings: list[str] = []
 
     def emit(self, kind: str, message: str = "", **data: Any) -> None:
-        """Send one event to every listener."""
+        """Send one event to every listener; one that fails hears nothing more, and stops neither work nor way out."""
         event = Event(kind, self._step, message, time.monotonic() - self._began, data)
         for listener in self._listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
+                log.exception("a listener failed, and hears nothing more of what is done")
 
     def note(self, message: str, **data: Any) -> None:
         """Say something worth a line in the log."""

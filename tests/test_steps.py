@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -129,6 +131,32 @@ def test_a_second_signal_does_not_cut_the_way_out_short() -> None:
         recorder.run(recorder.plan(**twice))
     assert recorder.ran == ["prepare", "stop", "copy", "start"]
     assert recorder.cleaned == 1
+
+
+@pytest.mark.row("B1", "R14")
+@pytest.mark.parametrize("kind", ["plan", "start", "failed", "done", "finished"])
+@pytest.mark.parametrize("failing", [{}, {"copy": fail}], ids=["all goes well", "a step fails"])
+def test_a_listener_that_fails_stops_neither_work_nor_way_out(
+    kind: str, failing: dict[str, Callable[[], None]]
+) -> None:
+    """As one that prints does when the terminal is gone."""
+    heard: list[str] = []
+
+    def broken(event: Event) -> None:
+        heard.append(event.kind)
+        if event.kind == kind:
+            raise OSError(errno.EIO, "Input/output error")
+
+    recorder, whole = Recorder(), Recorder()
+    with suppress(IpaBackupError):
+        whole.run(whole.plan(**failing))
+    with suppress(IpaBackupError):
+        run_plan(recorder.plan(**failing), [broken, recorder.events.append], {})
+    assert recorder.ran == whole.ran
+    assert "start" in recorder.ran
+    assert recorder.cleaned == 1
+    assert [event.kind for event in recorder.events] == [event.kind for event in whole.events]
+    assert heard.count(kind) == (1 if kind in [event.kind for event in whole.events] else 0), "it is asked no more"
 
 
 @pytest.mark.row("B1")

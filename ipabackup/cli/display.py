@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from ipabackup.cli.outlet import put
 from ipabackup.errors import IpaBackupError, UsageError
 from ipabackup.steps import Event, Listener
 
@@ -37,6 +39,7 @@ class Display:
         self._position: dict[str, int] = {}
         self._last_progress = 0.0
         self._pending = False
+        self._loses_lines = False
         self._handler = _Forward(self)
         logging.getLogger("ipabackup").addHandler(self._handler)
 
@@ -51,18 +54,18 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line for people, and log it."""
         if not self._quiet and not self._json:
-            print(text, file=self._out, flush=True)
+            put(text, self._out)
         self._log_line("INFO", text)
 
     def data(self, kind: str, **values: Any) -> None:
         """Print one JSON object beside the events, when JSON was asked for."""
         if self._json:
-            print(json.dumps({"kind": kind, **values}, default=str), file=self._out, flush=True)
+            put(json.dumps({"kind": kind, **values}, default=str), self._out)
 
     def failure(self, error: IpaBackupError) -> None:
         """Log the failure that ends the command."""
         if self._pending:
-            print("", file=self._out, flush=True)
+            put("", self._out)
             self._pending = False
         self._log_line("ERROR", f"{error} (exit status {error.exit_status})")
         self.data("error", message=error.message, state=error.state, remedy=error.remedy, status=error.exit_status)
@@ -71,7 +74,8 @@ class Display:
         """Close the log file."""
         logging.getLogger("ipabackup").removeHandler(self._handler)
         if self._log is not None:
-            self._log.close()
+            with suppress(OSError):
+                self._log.close()
             self._log = None
 
     def logged(self, level: str, text: str) -> None:
@@ -88,25 +92,25 @@ class Display:
             "seconds": round(event.seconds, 3),
             **event.data,
         }
-        print(json.dumps(line, default=str), file=self._out, flush=True)
+        put(json.dumps(line, default=str), self._out)
 
     def _print_text(self, event: Event) -> None:
         if event.kind == "plan":
             steps = list(event.data.get("steps", ()))
             self._total = len(steps)
             self._position = {name: number for number, name in enumerate(steps, start=1)}
-            print(event.message, file=self._out, flush=True)
+            put(event.message, self._out)
         elif event.kind == "start":
             self._last_progress = 0.0
             number = self._position.get(event.step, 0)
-            print(f"  [{number}/{self._total}] {event.message} ...", end="", file=self._out, flush=True)
+            put(f"  [{number}/{self._total}] {event.message} ...", self._out, end="")
             self._pending = True
         elif event.kind == "done":
             again = "" if self._pending else f"        {event.message}:"
-            print(f"{again} done ({event.seconds:.1f} s)", file=self._out, flush=True)
+            put(f"{again} done ({event.seconds:.1f} s)", self._out)
             self._pending = False
         elif event.kind == "failed":
-            print(f" FAILED: {event.message}", file=self._out, flush=True)
+            put(f" FAILED: {event.message}", self._out)
             self._pending = False
         elif event.kind == "warning":
             self._own_line(f"        warning: {event.message}")
@@ -122,13 +126,13 @@ class Display:
         done, total = int(event.data.get("done", 0)), int(event.data.get("total", 0))
         share = f" of {total / 1e6:.0f}" if total else ""
         text = f" {done / 1e6:.0f}{share} MB"
-        print(text + "\b" * len(text), end="", file=self._out, flush=True)
+        put(text + "\b" * len(text), self._out, end="")
 
     def _own_line(self, text: str) -> None:
         if self._pending:
-            print("", file=self._out)
+            put("", self._out)
             self._pending = False
-        print(text, file=self._out, flush=True)
+        put(text, self._out)
 
     def _write_log(self, event: Event) -> None:
         if event.kind == "progress":
@@ -139,11 +143,21 @@ class Display:
         self._log_line(level, f"{step}{event.kind}: {event.message}{duration}")
 
     def _log_line(self, level: str, text: str) -> None:
-        if self._log is not None:
-            moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self._log is None:
+            return
+        moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
             for line in text.splitlines() or [""]:
                 self._log.write(f"{moment} {level} {line}\n")
             self._log.flush()
+        except OSError as error:
+            # What a full disk does not take stays in memory, and is tried with the next line.
+            if not self._loses_lines and not self._quiet and not self._json:
+                self._own_line(f"        warning: the log cannot be written: {error}")
+            self._loses_lines = True
+        except RuntimeError:
+            # As in `put`.
+            return
 
 
 class _Forward(logging.Handler):
@@ -160,7 +174,7 @@ class _Forward(logging.Handler):
 
 def _opened(path: Path) -> IO[str]:
     try:
-        file = path.open("a", encoding="utf-8")
+        file = path.open("a", encoding="utf-8", errors="backslashreplace")
         path.chmod(0o600)
     except OSError as error:
         raise UsageError(

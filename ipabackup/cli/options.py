@@ -12,6 +12,7 @@ from typing import Callable, NoReturn
 
 import ipabackup
 from ipabackup.cli.display import Display
+from ipabackup.cli.outlet import put
 from ipabackup.errors import Interrupted, IpaBackupError, UsageError
 from ipabackup.server import require_root
 from ipabackup.steps import Plan
@@ -123,13 +124,13 @@ def conclude(arguments: argparse.Namespace, prog: str, deed: Callable[[Display],
     except IpaBackupError as error:
         if display is not None:
             display.failure(error)
-        print(f"{prog}: {error.message}", file=sys.stderr)
+        put(f"{prog}: {error.message}", sys.stderr)
         for line in (error.state, error.remedy):
             if line:
-                print(f"  {line}", file=sys.stderr)
+                put(f"  {line}", sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print(f"\n{prog}: interrupted", file=sys.stderr)
+        put(f"\n{prog}: interrupted", sys.stderr)
         return Interrupted.exit_status
     finally:
         if display is not None:
@@ -139,14 +140,14 @@ def conclude(arguments: argparse.Namespace, prog: str, deed: Callable[[Display],
 def show_plan(plan: Plan, as_json: bool) -> None:
     """Print `plan` for ``--dry-run``."""
     if as_json:
-        print(json.dumps(plan.describe(), default=str))
+        put(json.dumps(plan.describe(), default=str), sys.stdout)
         return
-    print(plan.summary)
+    put(plan.summary, sys.stdout)
     for number, step in enumerate(plan.steps, start=1):
-        print(f"  {number}. {step.name}: {step.title}")
+        put(f"  {number}. {step.name}: {step.title}", sys.stdout)
     for name, value in plan.facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        print(f"{name.replace('_', ' ')}: {shown}")
+        put(f"{name.replace('_', ' ')}: {shown}", sys.stdout)
 
 
 def parsed(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:

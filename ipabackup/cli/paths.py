@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 
+from ipabackup.cli.outlet import put
 from ipabackup.inventory import Inventory, InventoryItem
 
 
@@ -15,7 +17,8 @@ def show_paths(inventory: Inventory, as_json: bool) -> None:
     """
     if as_json:
         paths = [_described(item) for item in inventory.items]
-        print(json.dumps({"kind": "paths", "paths": paths, "missing": [rule.pattern for rule in inventory.missing]}))
+        missing = [rule.pattern for rule in inventory.missing]
+        put(json.dumps({"kind": "paths", "paths": paths, "missing": missing}), sys.stdout)
         return
     for item in inventory.items:
         notes = [item.kind.value, item.service]
@@ -23,9 +26,9 @@ def show_paths(inventory: Inventory, as_json: bool) -> None:
             notes.append("exclusive")
         if item.exclude:
             notes.append(f"without {', '.join(item.exclude)}")
-        print(f"{item.path}  ({'; '.join(notes)})")
+        put(f"{item.path}  ({'; '.join(notes)})", sys.stdout)
     for rule in inventory.missing:
-        print(f"{rule.pattern}  (not on this server; {rule.service})")
+        put(f"{rule.pattern}  (not on this server; {rule.service})", sys.stdout)
 
 
 def _described(item: InventoryItem) -> dict[str, object]:

@@ -1,0 +1,135 @@
+"""Whoever watches may go away: what was stopped is started all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ipabackup.cli import display
+from ipabackup.cli.display import Display
+from ipabackup.host.session import settle
+
+_PROGRAM = """
+import fcntl, sys, termios, time
+from pathlib import Path
+
+from ipabackup.cli.display import Display
+from ipabackup.host.session import settle
+from ipabackup.steps import Plan, Step, run_plan
+
+settle()
+if sys.stdin.isatty():
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+place, patience = Path(sys.argv[1]), float(sys.argv[2])
+
+def stop(report):
+    (place / "stopped").touch()
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        time.sleep(0.01)
+        report.note("a detail")
+
+steps = (
+    Step("stop", "Stopping", stop, closed_by="start"),
+    Step("start", "Starting", lambda report: (place / "started").touch()),
+)
+display = Display(place / "log", verbose=True)
+try:
+    run_plan(Plan("test", "A test", steps), display.listeners(), {})
+    display.say("the end")
+finally:
+    display.close()
+"""
+
+
+def started(folder: Path, patience: float, stream: int) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-c", _PROGRAM, str(folder), str(patience)]
+    return subprocess.Popen(argv, stdin=stream, stdout=stream, stderr=stream, start_new_session=True)
+
+
+def wait_for(path: Path) -> None:
+    limit = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < limit, f"{path.name} did not appear"
+        time.sleep(0.01)
+
+
+@pytest.mark.row("B1", "R14")
+def test_what_was_stopped_is_started_when_the_connection_breaks(tmp_path: Path) -> None:
+    """SIGHUP comes, and nothing can be printed any more."""
+    here, there = os.openpty()
+    process = started(tmp_path, 60, there)
+    os.close(there)
+    wait_for(tmp_path / "stopped")
+    os.close(here)
+    assert process.wait(20) != 0
+    assert (tmp_path / "started").exists()
+    assert "SIGHUP" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.row("B1", "R14")
+def test_a_command_goes_on_to_its_end_when_its_reader_has_enough(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    process = started(tmp_path, 0.3, writing)
+    os.close(writing)
+    wait_for(tmp_path / "stopped")
+    os.close(reading)
+    assert process.wait(20) == 0
+    assert (tmp_path / "started").exists()
+    log = (tmp_path / "log").read_text()
+    assert log.count("a detail") > 5
+    assert "the end" in log
+
+
+def test_a_full_disk_ends_no_command_and_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with Path("/dev/full").open("a", encoding="utf-8") as full:
+        monkeypatch.setattr(display, "_opened", lambda path: full)
+        shown = Display(tmp_path / "log", out=sys.stdout)
+        for number in range(3):
+            shown.say(f"line {number}")
+        shown.close()
+    told = capsys.readouterr().out
+    assert told.count("warning: the log cannot be written") == 1
+    assert "line 2" in told
+
+
+_STRANGE = """
+import os, sys
+from ipabackup.host.session import settle
+
+settle()
+settle()
+print(os.fsdecode(b"caf\\xe9"), "→", flush=True)
+os.open("/dev/null", os.O_RDWR)
+os.write(2, os.readlink("/proc/self/fd/1").encode())
+"""
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "iso-8859-1", "ascii"])
+def test_names_that_are_no_text_are_printed(coding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": coding}
+    done = subprocess.run([sys.executable, "-c", _STRANGE], capture_output=True, check=True, env=environment)
+    assert done.stdout.decode(coding).rstrip() in ("caf\\udce9 →", "caf\\udce9 \\u2192")
+
+
+@pytest.mark.parametrize("closed", ["", ">&-", "<&- >&-", "2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(closed: str) -> None:
+    argv = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, _STRANGE]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stderr == ("" if "2" in closed else done.stderr)
+    assert ("/dev/null" in done.stderr) == (">&-" in closed and "2" not in closed)
+
+
+def test_settling_changes_nothing_that_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    before, umask = (sys.stdout, sys.stderr, os.environ["PATH"]), os.umask(0o022)
+    settle()
+    assert (sys.stdout, sys.stderr, os.environ["PATH"]) == before
+    os.umask(umask)
