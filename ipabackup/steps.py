@@ -25,7 +25,7 @@ FAIL_STEP = "IPABACKUP_FAIL_STEP"
 
 log = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Plan:
 
 
 class _Signals:
-    """Turns SIGINT, SIGTERM and SIGHUP into `Interrupted`, unless it is told to hold them back."""
+    """Turns signals that end programs into `Interrupted`, unless it is told to hold them back."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -170,6 +170,16 @@ def _listening(handler: _Signals) -> Iterator[None]:
     finally:
         for number, old in previous.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have the signals that end programs raise `Interrupted` in here, so that what was begun is tidied up.
+
+    Only the first one does.  A plan that is run in here has its own way with them.  For the main thread.
+    """
+    with _listening(_Signals(log.info)):
+        yield
 
 
 def run_plan(plan: Plan, listeners: Sequence[Listener], environ: Mapping[str, str] | None = None) -> list[str]:

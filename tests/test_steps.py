@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from ipabackup.errors import Interrupted, IpaBackupError
-from ipabackup.steps import Event, Plan, Reporter, Step, run_plan
+from ipabackup.steps import Event, Plan, Reporter, Step, interruptible, run_plan
 
 NAMES = ("prepare", "stop", "copy", "start", "seal")
 
@@ -19,7 +19,7 @@ NAMES = ("prepare", "stop", "copy", "start", "seal")
 @pytest.fixture(autouse=True)
 def signals_as_on_a_terminal() -> Iterator[None]:
     """Tests may run in the background, where SIGINT is ignored."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield
     for number, handler in zip(numbers, before):
@@ -103,7 +103,7 @@ def test_a_start_that_fails_is_tried_once_more() -> None:
 
 
 @pytest.mark.row("B1")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_plan_and_starts_what_was_stopped(number: signal.Signals) -> None:
     recorder = Recorder()
     with pytest.raises(Interrupted, match=number.name) as caught:
@@ -157,6 +157,26 @@ def test_a_listener_that_fails_stops_neither_work_nor_way_out(
     assert recorder.cleaned == 1
     assert [event.kind for event in recorder.events] == [event.kind for event in whole.events]
     assert heard.count(kind) == (1 if kind in [event.kind for event in whole.events] else 0), "it is asked no more"
+
+
+@pytest.mark.row("R13", "R14")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_begun_before_a_plan_is_tidied_up_and_no_second_signal_cuts_that_short(number: signal.Signals) -> None:
+    """A folder with secret keys, for one."""
+    tidied = []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            tidied.append("too late")
+        finally:
+            os.kill(os.getpid(), number)
+            tidied.append("keys")
+
+    with interruptible(), pytest.raises(Interrupted, match=number.name):
+        work()
+    assert tidied == ["keys"]
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 @pytest.mark.row("B1")

@@ -15,7 +15,7 @@ from ipabackup.cli.display import Display
 from ipabackup.cli.outlet import put
 from ipabackup.errors import Interrupted, IpaBackupError, UsageError
 from ipabackup.server import require_root
-from ipabackup.steps import Plan
+from ipabackup.steps import Plan, interruptible
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,7 +120,8 @@ def conclude(arguments: argparse.Namespace, prog: str, deed: Callable[[Display],
             verbose=arguments.verbose,
             as_json=arguments.json,
         )
-        return deed(display)
+        with interruptible():
+            return deed(display)
     except IpaBackupError as error:
         if display is not None:
             display.failure(error)
