@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from ipabackup.cli import display
+from ipabackup.cli import display, options
 from ipabackup.cli.display import Display
+from ipabackup.cli.options import conclude
 from ipabackup.host.session import settle
 
 _PROGRAM = """
@@ -133,3 +136,28 @@ def test_settling_changes_nothing_that_is_well(monkeypatch: pytest.MonkeyPatch) 
     settle()
     assert (sys.stdout, sys.stderr, os.environ["PATH"]) == before
     os.umask(umask)
+
+
+@pytest.mark.row("R13", "R14")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_before_anything_is_done_ends_a_command_in_good_order(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(options, "require_root", lambda: None)
+    given = Namespace(dry_run=False, log_file=tmp_path / "log", quiet=False, verbose=False, json=False)
+    before, tidied = signal.signal(number, signal.SIG_DFL), []
+
+    def deed(display: Display) -> int:
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            tidied.append("keys")
+        return 0
+
+    try:
+        assert conclude(given, "ipa-restore", deed) == 130
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert tidied == ["keys"]
+    assert f"Interrupted by {number.name}" in capsys.readouterr().err
