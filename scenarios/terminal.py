@@ -44,6 +44,11 @@ class Terminal:
         """Type a line, with Enter at its end."""
         self._host.run(["sh", "-c", 'printf "%s\\n" "$1" >"$2"', "sh", line, self._typed])
 
+    def hang_up(self) -> None:
+        """Take the terminal away, as a connection does that breaks; the command may go on without it."""
+        self._command.signal("KILL")
+        self._command.wait(30)
+
     def wait(self, limit: float = 300) -> CommandResult:
         """Wait for the command's end; its status is the command's own."""
         return self._command.wait(limit)

@@ -8,6 +8,7 @@ import pytest
 from lab.host import Host
 from lab.waiting import wait_for
 from scenarios.deeds import back_up, services, visible_backups
+from scenarios.terminal import Terminal
 
 #: Makes the product fail in the step of that name: docs/failure-rehearsal.md.
 FAIL_STEP = "IPABACKUP_FAIL_STEP"
@@ -44,6 +45,34 @@ def test_a_signal_ends_a_backup_with_ipa_running_and_nothing_left(master: Host, 
     _assert_nothing_happened(master, running, backups)
     # Nothing stands in the way of the next one either.
     assert back_up(master)
+
+
+@pytest.mark.row("B1", "R14")
+@pytest.mark.parametrize("command", ["ipa-backup", "ipa-restore"])
+def test_a_connection_that_breaks_leaves_ipa_running_and_nothing_behind(master: Host, command: str) -> None:
+    """Nobody sees any more what is printed, nor can it be."""
+    options = ["-U", "--data", back_up(master, "--data")] if command == "ipa-restore" else []
+    running, backups = services(master), visible_backups(master)
+    terminal = Terminal(master, [command, "-v", *options])
+    wait_for("the command to stop the directory server", lambda: not _directory_runs(master), limit=60)
+    terminal.hang_up()
+    wait_for("the command to end", lambda: not _python_runs(master, command), limit=120)
+    _assert_nothing_happened(master, running, backups)
+
+
+@pytest.mark.row("B1")
+def test_a_backup_comes_to_its_end_although_its_reader_had_enough(master: Host) -> None:
+    before = visible_backups(master)
+    piped = '{ ipa-backup -v --data; echo "$?" >"$0"; } | head -n 1'
+    shown = master.run(["sh", "-c", piped, "/run/status-of-the-backup"])
+    assert len(shown.lines) == 1
+    assert master.read_file("/run/status-of-the-backup") == "0\n"
+    assert len(visible_backups(master)) == len(before) + 1
+
+
+def _python_runs(host: Host, command: str) -> bool:
+    # What looks for it has its words in its own command line.
+    return host.run(["pgrep", "-f", f"python.*[{command[0]}]{command[1:]}"], check=False).status == 0
 
 
 def _directory_runs(host: Host) -> bool:
