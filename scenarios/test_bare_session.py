@@ -1,4 +1,4 @@
-"""Backup and restore from the barest of sessions, as cron's: nothing but a short PATH, and a narrow umask."""
+"""Backup and restore from the barest of sessions, as cron's: a short PATH, a narrow umask, no folder to work in."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from scenarios.checks import Outline
 from scenarios.deeds import uninstall, visible_backups
 from scenarios.keys import make_key
 
-_SESSION = 'umask 077; exec env -i PATH=/usr/bin:/bin "$@"'
+_SESSION = 'umask 077; exec env -i PATH=/usr/bin:/bin TMPDIR=/run/gone "$@"'
 
 
 def _bare(host: Host, command: str, *options: str) -> CommandResult:

@@ -27,6 +27,8 @@ DIRECTORY_MANAGER = "cn=Directory Manager"
 GONE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE)
 #: Seconds for one LDAP operation.
 LIMIT = 600
+#: Seconds that the first answer may take, however little patience is left.
+_LEAST = 1.0
 _PAGE = 5000
 #: Seconds after which a server that has not answered is woken: again and again, for it may have much to do.
 _WAKE_AFTER = (0.01, 0.01, 0.02, 0.05, 0.1)
@@ -85,10 +87,12 @@ def _waited_for(uri: str, patience: float) -> Any:
     while True:
         connection = LocalConnection(uri)
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
-        connection.set_option(ldap.OPT_TIMEOUT, LIMIT)
+        # The system takes connections for a server that does not get round to them.
+        connection.set_option(ldap.OPT_TIMEOUT, max(limit - time.monotonic(), _LEAST))
         try:
             connection.sasl_interactive_bind_s("", ldap.sasl.external())
-        except (ldap.SERVER_DOWN, ldap.BUSY, ldap.UNAVAILABLE, ldap.CONNECT_ERROR) as error:
+            connection.set_option(ldap.OPT_TIMEOUT, LIMIT)
+        except (ldap.SERVER_DOWN, ldap.BUSY, ldap.UNAVAILABLE, ldap.CONNECT_ERROR, ldap.TIMEOUT) as error:
             if time.monotonic() > limit:
                 raise DirectoryFailure(f"The directory server at {uri} does not answer: {error}.") from error
             # The socket appears some tenths of a second after the process; there is no event to wait for.

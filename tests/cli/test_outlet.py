@@ -130,6 +130,21 @@ def test_a_stream_that_is_closed_leads_nowhere(closed: str) -> None:
     assert ("/dev/null" in done.stderr) == (">&-" in closed and "2" not in closed)
 
 
+def test_folders_for_temporary_files_are_taken_over_when_they_exist(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    monkeypatch.setenv("TMP", str(tmp_path))
+    monkeypatch.delenv("TEMP", raising=False)
+    umask = os.umask(0o022)
+    settle()
+    os.umask(umask)
+    assert "TMPDIR" not in os.environ
+    assert os.environ["TMP"] == str(tmp_path)
+    assert "TEMP" not in os.environ
+
+
 def test_settling_changes_nothing_that_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     before, umask = (sys.stdout, sys.stderr, os.environ["PATH"]), os.umask(0o022)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -15,7 +16,7 @@ import ldap
 import pytest
 
 from ipabackup.directory import connection
-from ipabackup.errors import DirectoryDied
+from ipabackup.errors import DirectoryDied, DirectoryFailure
 
 
 class _Tombstones:
@@ -102,3 +103,21 @@ def test_a_server_that_does_not_answer_is_woken(tmp_path: Path) -> None:
     asking.unbind_s()
     server.close()
     assert server.woken == 1
+
+
+@pytest.mark.row("R14")
+def test_a_server_that_takes_a_connection_and_answers_nothing_is_waited_for_as_long_as_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_LEAST", 0.1)
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen()
+        began = time.monotonic()
+        with (
+            pytest.raises(DirectoryFailure, match="does not answer"),
+            connection.connected(f"ldapi://{quote(str(path), safe='')}", patience=0.5),
+        ):
+            pass
+    assert 0.5 <= time.monotonic() - began < 10
