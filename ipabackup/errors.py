@@ -44,7 +44,9 @@ class IpaBackupError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.message, self.state, self.remedy) if part)
+        *first, last = [part for part in (self.message, self.state, self.remedy) if part] or [""]
+        # Messages that end with another program's words have no full stop.
+        return " ".join([*(part if part.endswith((".", "?", "!")) else f"{part}." for part in first), last])
 
 
 class DirectoryFailure(IpaBackupError):

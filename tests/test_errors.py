@@ -37,3 +37,16 @@ def test_no_failure_ends_with_status_0() -> None:
 def test_a_failure_says_what_happened_then_the_state_then_the_remedy() -> None:
     error = errors.NoSpace("It does not fit.", state="Nothing was changed.", remedy="Make room.")
     assert str(error) == "It does not fit. Nothing was changed. Make room."
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (errors.IpaBackupError("It broke."), "It broke."),
+        (errors.IpaBackupError("the disk is full", remedy="Make room."), "the disk is full. Make room."),
+        (errors.IpaBackupError("It broke.", state="IPA runs", remedy="Try again"), "It broke. IPA runs. Try again"),
+        (errors.IpaBackupError(""), ""),
+    ],
+)
+def test_an_error_in_one_line_is_made_of_sentences(error: errors.IpaBackupError, told: str) -> None:
+    assert str(error) == told
