@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -102,13 +102,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of one operation, in order, and `cleanup`, which runs at the very end whatever happened."""
+    """The steps of one operation, in order, and `cleanup`, which runs at the very end whatever happened.
+
+    One that `goes_on` is not ended by SIGHUP, by which a connection that breaks ends programs: what is half done would
+    be worse than what nobody watches.
+    """
 
     name: str
     summary: str
     steps: tuple[Step, ...]
     cleanup: Callable[[], None] = lambda: None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    goes_on: bool = False
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]
@@ -129,15 +134,21 @@ class Plan:
 
 
 class _Signals:
-    """Turns signals that end programs into `Interrupted`, unless it is told to hold them back."""
+    """Turns signals that end programs into `Interrupted`, unless it is told to hold them back.
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    Those in `overheard` are only logged.
+    """
+
+    def __init__(self, tell: Callable[[str], None], overheard: Collection[int] = ()) -> None:
         self._tell = tell
+        self._overheard = overheard
         self._held = False
         self._pending: int | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._held:
+        if number in self._overheard:
+            log.warning("%s noted; the work goes on, as half of it would be worse", signal.Signals(number).name)
+        elif self._held:
             self._pending = number
             self._tell(f"{signal.Signals(number).name} noted; finishing what must not be left half done")
         else:
@@ -178,7 +189,7 @@ def interruptible() -> Iterator[None]:
 
     Only the first one does.  A plan that is run in here has its own way with them.  For the main thread.
     """
-    with _listening(_Signals(log.info)):
+    with _listening(_Signals(log.warning)):
         yield
 
 
@@ -201,7 +212,7 @@ class _Runner:
         self._reporter = reporter
         self._failing = failing
         self._open_pairs: list[str] = []
-        self.signals = _Signals(reporter.warn)
+        self.signals = _Signals(reporter.warn, {signal.SIGHUP} if plan.goes_on else ())
 
     def run(self) -> list[str]:
         began = time.monotonic()

@@ -50,14 +50,20 @@ def test_a_signal_ends_a_backup_with_ipa_running_and_nothing_left(master: Host, 
 @pytest.mark.row("B1", "R14")
 @pytest.mark.parametrize("command", ["ipa-backup", "ipa-restore"])
 def test_a_connection_that_breaks_leaves_ipa_running_and_nothing_behind(master: Host, command: str) -> None:
-    """Nobody sees any more what is printed, nor can it be."""
-    options = ["-U", "--data", back_up(master, "--data")] if command == "ipa-restore" else []
+    """Nobody sees any more what is printed, nor can it be. A backup is undone, a restore goes on to its end."""
+    options = []
+    if command == "ipa-restore":
+        options = ["-U", "--data", back_up(master, "--data")]
+        master.kinit()
+        master.run(["ipa", "user-add", "late", "--first", "Test", "--last", "Late"])
     running, backups = services(master), visible_backups(master)
     terminal = Terminal(master, [command, "-v", *options])
     wait_for("the command to stop the directory server", lambda: not _directory_runs(master), limit=60)
     terminal.hang_up()
     wait_for("the command to end", lambda: not _python_runs(master, command), limit=120)
     _assert_nothing_happened(master, running, backups)
+    if command == "ipa-restore":
+        assert master.run(["ipa", "user-show", "late"], check=False).status == 2, "the restore was not finished"
 
 
 @pytest.mark.row("B1")

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -177,6 +178,19 @@ def test_what_was_begun_before_a_plan_is_tidied_up_and_no_second_signal_cuts_tha
         work()
     assert tidied == ["keys"]
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.row("R14")
+def test_a_connection_that_breaks_does_not_end_a_plan_that_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """What is half restored is worse than what nobody watches; other signals end it all the same."""
+    recorder = Recorder()
+    going_on = replace(recorder.plan(copy=lambda: os.kill(os.getpid(), signal.SIGHUP)), goes_on=True)
+    assert recorder.run(going_on) == [], "there is nothing left to do"
+    assert recorder.ran == list(NAMES)
+    assert "SIGHUP noted" in caplog.text
+    ended = replace(recorder.plan(copy=lambda: os.kill(os.getpid(), signal.SIGTERM)), goes_on=True)
+    with pytest.raises(Interrupted):
+        recorder.run(ended)
 
 
 @pytest.mark.row("B1")

@@ -28,7 +28,7 @@ GONE = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.UNAVAILABLE)
 #: Seconds for one LDAP operation.
 LIMIT = 600
 #: Seconds that the first answer may take, however little patience is left.
-_LEAST = 1.0
+_LEAST = 30.0
 _PAGE = 5000
 #: Seconds after which a server that has not answered is woken: again and again, for it may have much to do.
 _WAKE_AFTER = (0.01, 0.01, 0.02, 0.05, 0.1)

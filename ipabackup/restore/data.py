@@ -145,7 +145,7 @@ def plan_data_restore(
         **({"warnings": catching_up} if catching_up else {}),
     }
     title = f"Data restore of {server.host} from {backup.path}"
-    plan = Plan("restore-data", title, tuple(steps), lambda: _cleanup(run), facts)
+    plan = Plan("restore-data", title, tuple(steps), lambda: _cleanup(run), facts, goes_on=True)
     return RestorePlan(plan, overwrites, names, difference_of_versions(backup.header.ipa_version, machine))
 
 

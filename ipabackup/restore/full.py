@@ -122,7 +122,7 @@ def plan_full_restore(
         **({"warnings": catching_up} if catching_up else {}),
     }
     title = f"Full restore of {header.host} from {backup.path}"
-    plan = Plan("restore", title, steps, lambda: _cleanup(run), facts)
+    plan = Plan("restore", title, steps, lambda: _cleanup(run), facts, goes_on=True)
     return RestorePlan(plan, overwrites, run.peers.names, difference_of_versions(header.ipa_version, machine))
 
 

@@ -47,7 +47,7 @@ def plan_refill(server: Server, named: Collection[str], password: str | None, ma
     overwrites = tuple(f"all data of {suffix} on {name}" for name in names for suffix in suffixes)
     facts = {"host": server.host, "overwrites": list(overwrites), "masters": list(names)}
     title = f"Bringing {', '.join(names)} to the data of {server.host}"
-    return RestorePlan(Plan("reinitialize", title, steps, lambda: None, facts), overwrites)
+    return RestorePlan(Plan("reinitialize", title, steps, lambda: None, facts, goes_on=True), overwrites)
 
 
 def _learn(peers: Peers, server: Server, others: Collection[str], machine: Machine) -> None:

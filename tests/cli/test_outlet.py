@@ -18,7 +18,7 @@ from ipabackup.cli.options import conclude
 from ipabackup.host.session import settle
 
 _PROGRAM = """
-import fcntl, sys, termios, time
+import fcntl, signal, sys, termios, time
 from pathlib import Path
 
 from ipabackup.cli.display import Display
@@ -26,6 +26,8 @@ from ipabackup.host.session import settle
 from ipabackup.steps import Plan, Step, run_plan
 
 settle()
+# Tests may run below nohup.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if sys.stdin.isatty():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 place, patience = Path(sys.argv[1]), float(sys.argv[2])
