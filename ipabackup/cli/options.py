@@ -72,7 +72,10 @@ def password(arguments: argparse.Namespace) -> str | None:
         hide_argument(given)
         return None if given is None else str(given)
     if str(arguments.password_file) == "-":
-        return getpass.getpass("Directory Manager password: ")
+        try:
+            return getpass.getpass("Directory Manager password: ")
+        except EOFError:
+            raise UsageError("Nobody answers, so there is no Directory Manager password.") from None
     try:
         lines = arguments.password_file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

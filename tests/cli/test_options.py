@@ -114,6 +114,32 @@ def test_a_password_comes_from_the_first_line_of_a_file(tmp_path: Path) -> None:
         password(given("word", file))
 
 
+_ASKS = """
+import argparse
+from pathlib import Path
+from ipabackup.cli.options import password
+from ipabackup.errors import UsageError
+try:
+    password(argparse.Namespace(password=None, password_file=Path("-")))
+except UsageError as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.row("B13")
+def test_a_password_that_nobody_is_there_to_give_is_a_usage_error() -> None:
+    # Without a terminal it is read from standard input, which is at its end here.
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASKS],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert "Nobody answers" in asked.stdout
+
+
 _SHOWS_ITSELF = """
 import sys
 from pathlib import Path

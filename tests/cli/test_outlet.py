@@ -111,6 +111,7 @@ from ipabackup.host.session import settle
 
 settle()
 settle()
+assert not sys.stdin.isatty()
 print(os.fsdecode(b"caf\\xe9"), "→", flush=True)
 os.open("/dev/null", os.O_RDWR)
 os.write(2, os.readlink("/proc/self/fd/1").encode())
