@@ -68,14 +68,17 @@ class Services(Protocol):
 
 
 _IPACTL_NOT_CONFIGURED = 4
+#: Seconds for a deed.  systemd and ipactl have limits of their own, which are the units' and the server's matter: 389
+#: DS may take as long as it likes to start, and ten minutes to stop.  An ipactl that is ended too early leaves some of
+#: the services stopped.
+_PATIENCE = 3600.0
 
 
 class SystemServices:
     """Services by way of systemctl and ipactl."""
 
-    def __init__(self, processes: Processes, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(self, processes: Processes) -> None:
         self._processes = processes
-        self._timeout = timeout
 
     def exists(self, unit: str) -> bool:
         """See Services."""
@@ -142,19 +145,19 @@ class SystemServices:
 
     def ipa_start(self) -> None:
         """See Services."""
-        self._ipactl("start")
+        self._ipactl("start", timeout=_PATIENCE)
 
     def ipa_stop(self) -> None:
         """See Services."""
-        self._ipactl("stop")
+        self._ipactl("stop", timeout=_PATIENCE)
 
-    def _ipactl(self, verb: str, *, check: bool = True) -> Completed:
-        return self._processes.run(["ipactl", verb], check=check, timeout=self._timeout)
+    def _ipactl(self, verb: str, *, check: bool = True, timeout: float = DEFAULT_TIMEOUT) -> Completed:
+        return self._processes.run(["ipactl", verb], check=check, timeout=timeout)
 
     def _ask(self, *words: str) -> Completed:
-        return self._processes.run(["systemctl", *words], check=False, timeout=self._timeout)
+        return self._processes.run(["systemctl", *words], check=False)
 
     def _do(self, *words: str) -> None:
-        ended = self._processes.run(["systemctl", *words], check=False, timeout=self._timeout)
+        ended = self._processes.run(["systemctl", *words], check=False, timeout=_PATIENCE)
         if not ended.ok:
             raise CommandFailed(f"'systemctl {' '.join(words)}' failed: {ended.said}", ended)

@@ -18,6 +18,7 @@ class FakeProcesses:
     def __init__(self, handler: Handler | None = None) -> None:
         self.ran: list[tuple[str, ...]] = []
         self.inputs: list[str | None] = []
+        self.limits: list[float] = []
         self._handler = handler or (lambda _: "")
 
     def run(
@@ -35,6 +36,7 @@ class FakeProcesses:
         words = tuple(argv)
         self.ran.append(words)
         self.inputs.append(input)
+        self.limits.append(timeout)
         answer = self._handler(words)
         if answer is None:
             raise CommandMissing(f"{words[0]} is not installed on this host")

@@ -44,6 +44,19 @@ def test_a_unit_that_does_not_start_is_an_error_with_what_systemd_said() -> None
         services.ipa_start()
 
 
+@pytest.mark.row("B1", "R14")
+def test_a_directory_server_that_takes_its_time_is_not_given_up_before_systemd_does() -> None:
+    """Ten minutes are what its unit has to stop, and it may start for as long as it likes."""
+    processes = FakeProcesses()
+    services = SystemServices(processes)
+    services.stop("dirsrv@EXAMPLE-TEST.service")
+    services.restart("dirsrv@EXAMPLE-TEST.service")
+    services.ipa_stop()
+    services.ipa_start()
+    assert len(processes.limits) == 4
+    assert min(processes.limits) > 2 * 600
+
+
 def test_a_unit_that_is_not_there_is_told_from_one_that_is() -> None:
     states = {"sssd.service": "loaded\n", "gone.service": "not-found\n", "masked.service": "masked\n"}
     services = SystemServices(FakeProcesses(lambda argv: states[argv[-1]]))
