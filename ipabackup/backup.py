@@ -28,6 +28,7 @@ from ipabackup.errors import DirectoryDied, Refused, UsageError
 from ipabackup.exports import EXPORTING, Exports
 from ipabackup.host import sssd
 from ipabackup.host.accounts import Group, User
+from ipabackup.host.services import start_all
 from ipabackup.inventory import Inventory, InventoryItem, PathKind, resolve
 from ipabackup.record import ENTRIES, SERVER, ServerRecord
 from ipabackup.roles import BOOLEANS, CLUSTER_ROLES, ours
@@ -228,8 +229,7 @@ def _data_steps(run: _Run) -> Iterator[Step]:
                 services.stop(unit)
 
         def start(report: Reporter) -> None:
-            for unit in units:
-                services.start(unit)
+            start_all(services, units)
             sssd.go_online(run.machine.processes)
 
         yield Step("stop-directory", "Stopping the directory server", stop, closed_by="start-directory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from ipabackup.host.processes import DEFAULT_TIMEOUT, CommandFailed, CommandMissing, Completed, Processes
@@ -65,6 +66,18 @@ class Services(Protocol):
     def ipa_stop(self) -> None:
         """Stop all of IPA's services."""
         ...
+
+
+def start_all(services: Services, units: Iterable[str]) -> None:
+    """Start each of the units, also those behind one that does not start; raises CommandFailed with what was said."""
+    failed = []
+    for unit in units:
+        try:
+            services.start(unit)
+        except CommandFailed as error:
+            failed.append(error)
+    if failed:
+        raise CommandFailed("\n".join(str(error) for error in failed), failed[0].completed)
 
 
 _IPACTL_NOT_CONFIGURED = 4

@@ -15,6 +15,7 @@ from ipabackup.archive.layout import binary_root, ldif_name, record_name
 from ipabackup.directory.instances import Instance
 from ipabackup.directory.staging import make_staging, remove_leftovers
 from ipabackup.errors import DirectoryDied, DirectoryFailure, Incomplete, NotInstalled, Refused, UsageError, WrongHost
+from ipabackup.host.services import start_all
 from ipabackup.record import ENTRIES, BackendRecord, InstanceRecord
 from ipabackup.restore.aside import keep, put_back
 from ipabackup.restore.catch_up import backup_vectors, copied_live, require_supply
@@ -281,8 +282,7 @@ def _start(run: _Run, report: Reporter) -> None:
         _put_back(run)
         report.note("The databases are back as they were before")
     run.started = datetime.now(timezone.utc)
-    for unit in run.units:
-        run.machine.services.start(unit)
+    start_all(run.machine.services, run.units)
 
 
 def _load(run: _Run, report: Reporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipabackup.host.processes import CommandFailed, Completed
-from ipabackup.host.services import SystemServices
+from ipabackup.host.services import SystemServices, start_all
 from tests.fakes.processes import FakeProcesses
 
 RUNNING = "Directory Service: RUNNING\nkrb5kdc Service: RUNNING\nipa: INFO: The ipactl command was successful\n"
@@ -42,6 +42,14 @@ def test_a_unit_that_does_not_start_is_an_error_with_what_systemd_said() -> None
         services.start("sssd.service")
     with pytest.raises(CommandFailed):
         services.ipa_start()
+
+
+@pytest.mark.row("B1", "R14")
+def test_one_that_does_not_start_keeps_no_other_one_from_being_started() -> None:
+    processes = FakeProcesses(lambda argv: (1, f"{argv[-1]} is ill.") if argv[-1] in ("b", "d") else "")
+    with pytest.raises(CommandFailed, match=r"(?s)b is ill.*d is ill"):
+        start_all(SystemServices(processes), ["a", "b", "c", "d"])
+    assert [argv[-1] for argv in processes.ran] == ["a", "b", "c", "d"]
 
 
 @pytest.mark.row("B1", "R14")
