@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ipabackup.restore import aside
 from ipabackup.restore.aside import keep, put_back
 
 
@@ -22,6 +24,32 @@ def home(tmp_path: Path) -> Path:
     (home / "userRoot" / "id2entry.db").chmod(0o600)
     (home / "userRoot").chmod(0o700)
     return home
+
+
+@pytest.mark.row("R14")
+@pytest.mark.parametrize("far", [False, True])
+def test_what_was_put_back_before_a_failure_is_not_lost_to_the_next_attempt(
+    home: Path, elsewhere: Path, tmp_path: Path, far: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(home)
+    place = (elsewhere if far else tmp_path) / "aside"
+    keep(home, place, needed=False)
+    (home / "half-imported").mkdir()
+    real, calls = aside._rename_or_copy, []
+
+    def failing(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            if far and source.is_dir():
+                target.mkdir(exist_ok=True)
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(aside, "_rename_or_copy", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        put_back(place, home)
+    put_back(place, home)
+    assert content(home) == before
 
 
 @pytest.fixture

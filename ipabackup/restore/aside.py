@@ -29,12 +29,18 @@ def keep(home: Path, aside: Path, *, needed: bool) -> None:
 
 
 def put_back(aside: Path, home: Path) -> None:
-    """Replace whatever is in the database folder `home` by what was kept in `aside`.  Raises OSError."""
-    for entry in home.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    """Replace whatever is in the database folder `home` by what was kept in `aside`.
+
+    Raises OSError; what was put back by then stays where it is, and the next call goes on.
+    """
+    emptied = aside.with_name(f"{aside.name}.home-is-emptied")
+    if not emptied.exists():
+        for entry in home.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        emptied.touch()
     for entry in aside.iterdir():
         _rename_or_copy(entry, home / entry.name)
 
@@ -52,7 +58,7 @@ def _rename_or_copy(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Copy with owners, modes and times."""
     if source.is_dir() and not source.is_symlink():
-        target.mkdir()
+        target.mkdir(exist_ok=True)
         for entry in source.iterdir():
             _copy(entry, target / entry.name)
     else:
