@@ -22,7 +22,7 @@ from ipabackup.errors import Incomplete, IpaBackupError, MissingService, WrongHo
 from ipabackup.host import certmonger, sssd
 from ipabackup.host.accounts import ByName
 from ipabackup.host.files import change_numbers
-from ipabackup.host.processes import CommandMissing
+from ipabackup.host.processes import CommandFailed, CommandMissing
 from ipabackup.inventory import InventoryItem, PathKind
 from ipabackup.record import ENTRIES
 from ipabackup.restore.catch_up import backup_vectors, copied_live, require_supply
@@ -37,6 +37,7 @@ from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
 ROOT = Path("/")
+_CERTMONGER = "certmonger.service"
 #: Programs that bring restored certificate authorities into the system's trust store: Debian's, Fedora's.
 TRUST_TOOLS = ("update-ca-certificates", "update-ca-trust")
 
@@ -170,7 +171,7 @@ def _stop(run: _Run, report: Reporter) -> None:
     present = [instance.name for instance in run.server.instances] if run.server else []
     for name in (*present, *(instance.name for instance in run.backup.record.instances)):
         units[f"dirsrv@{name}.service"] = None
-    for unit in (*units, "certmonger.service", sssd.UNIT):
+    for unit in (*units, _CERTMONGER, sssd.UNIT):
         if services.is_active(unit):
             report.note(f"Stopping {unit}")
             services.stop(unit)
@@ -317,12 +318,20 @@ def _refresh(run: _Run, report: Reporter) -> None:
             processes.run([tool], timeout=120)
         except CommandMissing:
             continue
+        except CommandFailed as trouble:
+            # IPA has its own copy of what this is about, and does not stay down for it.
+            report.warn(f"{tool} failed, so other programs here may not trust the realm's authority ({trouble})")
+            continue
         report.note(f"Ran {tool}")
     for unit in sorted(set(ours(services.enabled_units())) - set(run.backup.record.units)):
         report.note(f"{unit} is started at boot here, and was not when the backup was made; it is left as it is")
     missing = [unit for unit in run.backup.record.units if not services.is_enabled(unit) and services.exists(unit)]
     # At once: systemd reads all its units again each time.
-    services.enable(*missing)
+    try:
+        services.enable(*missing)
+    except CommandFailed as trouble:
+        report.warn(f"These units may not be started at the next boot: {', '.join(missing)} ({trouble})")
+        return
     for unit in missing:
         report.note(f"Enabled {unit}")
 
@@ -365,9 +374,17 @@ def _peers(run: _Run, report: Reporter) -> None:
 
 
 def _restart(run: _Run, report: Reporter) -> None:
-    restart_sssd(run.machine)
-    if run.machine.services.exists("certmonger.service"):
-        run.machine.services.restart("certmonger.service")
+    services = run.machine.services
+    # What does not start keeps nothing of what follows from being done.
+    try:
+        restart_sssd(run.machine)
+    except CommandFailed as trouble:
+        report.warn(f"SSSD does not start, so accounts of the realm are unknown to this host: {trouble}")
+    if services.exists(_CERTMONGER):
+        try:
+            services.restart(_CERTMONGER)
+        except CommandFailed as trouble:
+            report.warn(f"certmonger does not start, so certificates are not renewed: {trouble}")
 
 
 def _selinux(run: _Run, report: Reporter) -> None:

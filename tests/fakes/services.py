@@ -6,7 +6,8 @@ from ipabackup.host.processes import CommandFailed
 
 
 class FakeServices:
-    """Units by name: ``active`` and ``enabled`` are sets; a unit in ``broken`` cannot be started.
+    """Units by name: ``active`` and ``enabled`` are sets; a unit in ``broken`` cannot be started,
+    one in ``unusable`` cannot be enabled.
 
     ``ipa_units`` are those that ipactl starts and stops.
     """
@@ -16,6 +17,7 @@ class FakeServices:
         self.active: set[str] = set()
         self.enabled: set[str] = set()
         self.broken: set[str] = set()
+        self.unusable: set[str] = set()
         self.ipa_units: set[str] = set()
         self.deeds: list[str] = []
         self.running = ipa_running
@@ -47,6 +49,8 @@ class FakeServices:
 
     def enable(self, *units: str) -> None:
         self.deeds.append(f"enable {' '.join(units)}")
+        if broken := self.unusable & set(units):
+            raise CommandFailed(f"{' and '.join(sorted(broken))} cannot be enabled")
         self.enabled.update(units)
 
     def disable(self, *units: str) -> None:

@@ -64,6 +64,44 @@ def test_services_stop_before_files_change_and_sssd_starts_with_an_empty_cache(h
     assert deeds.index("ipactl start") < deeds.index("start sssd.service")
 
 
+@pytest.mark.row("R1", "R14")
+@pytest.mark.parametrize(
+    ("tool", "unusable", "told"),
+    [("update-ca-certificates", set(), "may not trust"), ("", {"sssd.service"}, "at the next boot: .*sssd.service")],
+)
+def test_what_ipa_does_not_need_does_not_keep_it_down(
+    host: OwnHost, backup: Path, monkeypatch: pytest.MonkeyPatch, tool: str, unusable: set[str], told: str
+) -> None:
+    def answer(argv: tuple[str, ...]) -> tuple[int, str]:
+        return (1, "no room") if argv[0] == tool else (0, "")
+
+    entries = host.directory.entries
+    uninstalled(host)
+    monkeypatch.setattr(host.processes, "_handler", answer)
+    host.services.unusable = unusable
+    with pytest.raises(Incomplete, match=told):
+        restored(host, backup)
+    assert host.services.running
+    assert host.directory.entries == entries
+
+
+@pytest.mark.row("R14")
+@pytest.mark.parametrize("unit", ["sssd.service", "certmonger.service"])
+def test_a_service_that_does_not_start_is_named_and_keeps_nothing_else_from_being_done(
+    host: OwnHost, backup: Path, unit: str
+) -> None:
+    host.services.units |= {"sssd.service", "certmonger.service"}
+    host.services.broken = {unit}
+    host.selinux.values = {"httpd_can_network_connect": False}
+    name = unit.partition(".")[0]
+    with pytest.raises(Incomplete, match=f"(?i){name} does not start"):
+        restored(host, backup)
+    other = {"sssd.service": "restart certmonger.service", "certmonger.service": "start sssd.service"}[unit]
+    assert other in host.services.deeds
+    assert host.selinux.values == {"httpd_can_network_connect": True}
+    assert host.services.running
+
+
 @pytest.mark.row("R3")
 def test_another_hosts_backup_is_refused(host: OwnHost, backup: Path) -> None:
     conf = host.path("/etc/ipa/default.conf")
