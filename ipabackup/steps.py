@@ -178,6 +178,12 @@ def _listening(handler: _Signals) -> Iterator[None]:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 previous[number] = signal.signal(number, handler)
         yield
+    except BaseException:
+        # Nor must a second one cut short the way out of what is around this.
+        for old in previous.values():
+            if isinstance(old, _Signals):
+                old.hold()
+        raise
     finally:
         for number, old in previous.items():
             signal.signal(number, old)

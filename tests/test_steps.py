@@ -180,6 +180,23 @@ def test_what_was_begun_before_a_plan_is_tidied_up_and_no_second_signal_cuts_tha
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+@pytest.mark.row("B1", "R13")
+def test_a_second_signal_does_not_cut_short_what_is_tidied_up_around_a_plan() -> None:
+    recorder, tidied = Recorder(), []
+
+    def work() -> None:
+        try:
+            recorder.run(recorder.plan(copy=lambda: os.kill(os.getpid(), signal.SIGINT)))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            tidied.append("keys")
+
+    with interruptible(), pytest.raises(Interrupted):
+        work()
+    assert recorder.ran[-1] == "start"
+    assert tidied == ["keys"]
+
+
 @pytest.mark.row("R14")
 def test_a_connection_that_breaks_does_not_end_a_plan_that_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     """What is half restored is worse than what nobody watches; other signals end it all the same."""
