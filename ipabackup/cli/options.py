@@ -13,7 +13,7 @@ from typing import Callable, NoReturn
 import ipabackup
 from ipabackup.cli.display import Display
 from ipabackup.cli.outlet import put
-from ipabackup.errors import Interrupted, IpaBackupError, UsageError
+from ipabackup.errors import IpaBackupError, UsageError
 from ipabackup.server import require_root
 from ipabackup.steps import Plan, interruptible
 
@@ -106,7 +106,7 @@ def _overwrite_argv(secret: bytes) -> None:
                 memory.write(b"*" * len(secret))
                 at = shown.find(secret, at + len(secret))
     except (OSError, ValueError, IndexError):
-        print("warning: the password stays visible on the command line", file=sys.stderr)
+        put("warning: the password stays visible on the command line", sys.stderr)
 
 
 def conclude(arguments: argparse.Namespace, prog: str, deed: Callable[[Display], int]) -> int:
@@ -116,14 +116,14 @@ def conclude(arguments: argparse.Namespace, prog: str, deed: Callable[[Display],
     """
     display = None
     try:
-        require_root()
-        display = Display(
-            None if arguments.dry_run else arguments.log_file,
-            quiet=arguments.quiet,
-            verbose=arguments.verbose,
-            as_json=arguments.json,
-        )
         with interruptible():
+            require_root()
+            display = Display(
+                None if arguments.dry_run else arguments.log_file,
+                quiet=arguments.quiet,
+                verbose=arguments.verbose,
+                as_json=arguments.json,
+            )
             return deed(display)
     except IpaBackupError as error:
         if display is not None:
@@ -133,9 +133,6 @@ def conclude(arguments: argparse.Namespace, prog: str, deed: Callable[[Display],
             if line:
                 put(f"  {line}", sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        put(f"\n{prog}: interrupted", sys.stderr)
-        return Interrupted.exit_status
     finally:
         if display is not None:
             display.close()

@@ -11,6 +11,7 @@ from ipabackup.archive.gpg import Keyring, keyring
 from ipabackup.cli import realm
 from ipabackup.cli.display import Display
 from ipabackup.cli.options import Parser, add_shared, conclude, parsed, password, seconds, show_plan
+from ipabackup.cli.outlet import put
 from ipabackup.errors import Declined, NotInstalled, UsageError
 from ipabackup.host.lock import exclusive
 from ipabackup.realm.check import PATIENCE
@@ -195,15 +196,15 @@ def _confirm(plan: RestorePlan, arguments: Namespace, display: Display, question
         display.say(f"warning: {plan.version_differs}")
     if arguments.unattended:
         return
-    print("This will be overwritten:", file=sys.stderr)
+    put("This will be overwritten:", sys.stderr)
     for thing in plan.overwrites:
-        print(f"  - {thing}", file=sys.stderr)
+        put(f"  - {thing}", sys.stderr)
     if plan.masters and arguments.replication == "authoritative":
         others = ", ".join(plan.masters)
-        print(f"These masters stop replicating and have to be re-initialised from this one: {others}", file=sys.stderr)
+        put(f"These masters stop replicating and have to be re-initialised from this one: {others}", sys.stderr)
     if not sys.stdin.isatty():
         raise Declined("There is no terminal to confirm on.", remedy="Give -U to go on without being asked.")
-    print(f"{question}? [no]: ", end="", file=sys.stderr, flush=True)
+    put(f"{question}? [no]: ", sys.stderr, end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Declined("Nothing was changed: not confirmed.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+UNIT = "certmonger.service"
 STATE = Path("/var/lib/certmonger")
 
 #: What makes two files of a folder the same thing: the place of the certificate, or the authority's name.

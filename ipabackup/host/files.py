@@ -151,6 +151,15 @@ def change_numbers(folder: Path, uids: Mapping[int, int], gids: Mapping[int, int
     return changed
 
 
+def empty(folder: Path) -> None:
+    """Remove all that lies in `folder`; links are not followed."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
 @contextmanager
 def work_directory(parent: Path, prefix: str = ".ipabackup-") -> Iterator[Path]:
     """A folder of one's own (0700) under ``parent``, removed with its contents at the end."""

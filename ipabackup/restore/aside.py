@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from ipabackup.host.files import empty
+
 
 def keep(home: Path, aside: Path, *, needed: bool) -> None:
     """Keep what is in the database folder `home` in the new folder `aside`.
@@ -35,11 +37,7 @@ def put_back(aside: Path, home: Path) -> None:
     """
     emptied = aside.with_name(f"{aside.name}.home-is-emptied")
     if not emptied.exists():
-        for entry in home.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+        empty(home)
         emptied.touch()
     for entry in aside.iterdir():
         _rename_or_copy(entry, home / entry.name)

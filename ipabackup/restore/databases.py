@@ -17,6 +17,7 @@ from ipabackup.directory.staging import owned_folder
 from ipabackup.errors import DirectoryFailure, IpaBackupError
 from ipabackup.host import sssd
 from ipabackup.host.accounts import ByName
+from ipabackup.host.files import empty
 from ipabackup.record import BackendRecord, InstanceRecord
 from ipabackup.server import Machine
 from ipabackup.steps import Reporter
@@ -147,13 +148,8 @@ def strip_ruv(path: Path) -> None:
 
 def emptied(instance: Instance) -> None:
     """Make the database folder empty: what lies there belongs to another state of the directory."""
-    home = instance.database_dir
-    owned_folder(home, instance.user)
-    for entry in home.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    owned_folder(instance.database_dir, instance.user)
+    empty(instance.database_dir)
 
 
 def moved_in(instance: Instance, source: Path) -> bool:

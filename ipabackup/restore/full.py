@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -37,7 +38,6 @@ from ipabackup.steps import Plan, Reporter, Step
 from ipabackup.store import OpenedBackup
 
 ROOT = Path("/")
-_CERTMONGER = "certmonger.service"
 #: Programs that bring restored certificate authorities into the system's trust store: Debian's, Fedora's.
 TRUST_TOOLS = ("update-ca-certificates", "update-ca-trust")
 
@@ -171,7 +171,7 @@ def _stop(run: _Run, report: Reporter) -> None:
     present = [instance.name for instance in run.server.instances] if run.server else []
     for name in (*present, *(instance.name for instance in run.backup.record.instances)):
         units[f"dirsrv@{name}.service"] = None
-    for unit in (*units, _CERTMONGER, sssd.UNIT):
+    for unit in (*units, certmonger.UNIT, sssd.UNIT):
         if services.is_active(unit):
             report.note(f"Stopping {unit}")
             services.stop(unit)
@@ -314,26 +314,27 @@ def _refresh(run: _Run, report: Reporter) -> None:
     services.daemon_reload()
     processes.run(["systemd-tmpfiles", "--create", "--prefix=/run", "--prefix=/var/lock"], check=False)
     for tool in TRUST_TOOLS:
-        try:
+        # IPA has its own copy of what this is about.
+        with _warned(report, "Other programs here may not trust the realm's authority"), suppress(CommandMissing):
             processes.run([tool], timeout=120)
-        except CommandMissing:
-            continue
-        except CommandFailed as trouble:
-            # IPA has its own copy of what this is about, and does not stay down for it.
-            report.warn(f"{tool} failed, so other programs here may not trust the realm's authority ({trouble})")
-            continue
-        report.note(f"Ran {tool}")
+            report.note(f"Ran {tool}")
     for unit in sorted(set(ours(services.enabled_units())) - set(run.backup.record.units)):
         report.note(f"{unit} is started at boot here, and was not when the backup was made; it is left as it is")
     missing = [unit for unit in run.backup.record.units if not services.is_enabled(unit) and services.exists(unit)]
     # At once: systemd reads all its units again each time.
-    try:
+    with _warned(report, f"These units may not be started at the next boot: {', '.join(missing)}"):
         services.enable(*missing)
+        for unit in missing:
+            report.note(f"Enabled {unit}")
+
+
+@contextmanager
+def _warned(report: Reporter, consequence: str) -> Iterator[None]:
+    """What fails in here IPA can do without: it is told of at the end, and keeps nothing else from being done."""
+    try:
+        yield
     except CommandFailed as trouble:
-        report.warn(f"These units may not be started at the next boot: {', '.join(missing)} ({trouble})")
-        return
-    for unit in missing:
-        report.note(f"Enabled {unit}")
+        report.warn(f"{consequence} ({trouble})")
 
 
 def _data(run: _Run, report: Reporter) -> None:
@@ -374,17 +375,11 @@ def _peers(run: _Run, report: Reporter) -> None:
 
 
 def _restart(run: _Run, report: Reporter) -> None:
-    services = run.machine.services
-    # What does not start keeps nothing of what follows from being done.
-    try:
+    with _warned(report, "SSSD does not start, so accounts of the realm are unknown to this host"):
         restart_sssd(run.machine)
-    except CommandFailed as trouble:
-        report.warn(f"SSSD does not start, so accounts of the realm are unknown to this host: {trouble}")
-    if services.exists(_CERTMONGER):
-        try:
-            services.restart(_CERTMONGER)
-        except CommandFailed as trouble:
-            report.warn(f"certmonger does not start, so certificates are not renewed: {trouble}")
+    if run.machine.services.exists(certmonger.UNIT):
+        with _warned(report, "certmonger does not start, so certificates are not renewed"):
+            run.machine.services.restart(certmonger.UNIT)
 
 
 def _selinux(run: _Run, report: Reporter) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import time
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,30 +94,46 @@ def test_a_command_goes_on_to_its_end_when_its_reader_has_enough(tmp_path: Path)
     assert "the end" in log
 
 
-def test_a_full_disk_ends_no_command_and_is_told_of_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+class Disk(io.RawIOBase):
+    """A file on a disk that is full, until somebody makes room."""
+
+    def __init__(self) -> None:
+        self.full, self.content = True, b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.content += bytes(data)
+        return len(data)
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+def test_a_full_disk_ends_no_command_and_what_it_did_not_take_is_written_once_there_is_room(
+    recovers: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with Path("/dev/full").open("a", encoding="utf-8") as full:
-        monkeypatch.setattr(display, "_opened", lambda path: full)
-        shown = Display(tmp_path / "log", out=sys.stdout)
-        for number in range(3):
-            shown.say(f"line {number}")
-        shown.close()
-    told = capsys.readouterr().out
-    assert told.count("warning: the log cannot be written") == 1
-    assert "line 2" in told
+    disk, out = Disk(), io.StringIO()
+    monkeypatch.setattr(display, "_opened", lambda path: io.TextIOWrapper(io.BufferedWriter(disk)))
+    shown = Display(tmp_path / "log", out=out)
+    shown.say("one")
+    shown.say("two")
+    disk.full = not recovers
+    shown.say("three")
+    shown.close()
+    assert out.getvalue().count("warning: the log cannot be written") == 1
+    assert "three" in out.getvalue()
+    logged = [line.split()[-1] for line in disk.content.decode().splitlines()]
+    assert logged == (["one", "two", "three"] if recovers else [])
 
 
 _STRANGE = """
-import os, sys
+import os
 from ipabackup.host.session import settle
 
 settle()
-settle()
-assert not sys.stdin.isatty()
-print(os.fsdecode(b"caf\\xe9"), "→", flush=True)
-os.open("/dev/null", os.O_RDWR)
-os.write(2, os.readlink("/proc/self/fd/1").encode())
+print(os.fsdecode(b"caf\\xe9"), "→")
 """
 
 
@@ -125,12 +144,37 @@ def test_names_that_are_no_text_are_printed(coding: str) -> None:
     assert done.stdout.decode(coding).rstrip() in ("caf\\udce9 →", "caf\\udce9 \\u2192")
 
 
-@pytest.mark.parametrize("closed", ["", ">&-", "<&- >&-", "2>&-"])
-def test_a_stream_that_is_closed_leads_nowhere(closed: str) -> None:
-    argv = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, _STRANGE]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert done.stderr == ("" if "2" in closed else done.stderr)
-    assert ("/dev/null" in done.stderr) == (">&-" in closed and "2" not in closed)
+_OPENS = """
+import os, sys
+from ipabackup.host.session import settle
+
+settle()
+os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+    stream.isatty()
+    if number:
+        print("ours", file=stream, flush=True)
+        os.write(number, b"a program's")
+"""
+
+
+@pytest.mark.parametrize(
+    ("closed", "kept"),
+    [
+        ("", {"stdout", "stderr"}),
+        (">&-", {"stderr"}),
+        ("<&- >&-", {"stderr"}),
+        ("2>&-", {"stdout"}),
+        ("<&-", {"stdout", "stderr"}),
+    ],
+)
+def test_what_is_printed_to_a_closed_stream_goes_into_no_file(closed: str, kept: set[str], tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    argv = ["sh", "-c", f'exec "$0" -c "$1" "$2" {closed}', sys.executable, _OPENS, str(opened)]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    printed = {"stdout": done.stdout, "stderr": done.stderr}
+    assert printed == {name: "ours\na program's" if name in kept else "" for name in printed}
+    assert opened.read_bytes() == b""
 
 
 def test_folders_for_temporary_files_are_taken_over_when_they_exist(

@@ -102,6 +102,15 @@ def test_a_service_that_does_not_start_is_named_and_keeps_nothing_else_from_bein
     assert host.services.running
 
 
+@pytest.mark.row("R14")
+@pytest.mark.parametrize(
+    "options", [RestoreOptions(), RestoreOptions(data=True), RestoreOptions(data=True, online=True)]
+)
+def test_a_restore_goes_on_when_its_connection_breaks(host: OwnHost, backup: Path, options: RestoreOptions) -> None:
+    host.services.active |= {f"dirsrv@{instance.name}.service" for instance in host.server().instances}
+    assert planned(host, backup, options).plan.goes_on
+
+
 @pytest.mark.row("R3")
 def test_another_hosts_backup_is_refused(host: OwnHost, backup: Path) -> None:
     conf = host.path("/etc/ipa/default.conf")
